@@ -1,0 +1,1 @@
+"""The order of everything, and what keeps it: ledger, tables and stores."""

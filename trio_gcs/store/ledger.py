@@ -1,0 +1,273 @@
+"""The ledger: one total order of changes, and nothing leaves before it is durable.
+
+A decision opens a change, edits rows and names events, all without awaiting. The change is applied to memory at once
+and queued; :meth:`Ledger.serve` commits the queue in order, one batch of the store per round, and only then publishes
+events, starts duties and runs errands. Replies wait on :meth:`Ledger.settled`. So a crash loses only what nobody
+outside has seen. On a store that keeps nothing, a change is durable when its block ends, and no task is involved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import trio
+
+from trio_gcs.errors import GcsError, StoreError
+from trio_gcs.store.base import Store, Write
+from trio_gcs.store.tables import Codec, Owed, Table
+from trio_gcs.store.witness import Witness
+
+Row = TypeVar("Row")
+Event = object
+Publish = Callable[[int, Sequence[Event]], None]
+Reaction = Callable[["Change", Any], None]
+Errand = tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]
+Word = Callable[[], None]
+
+REACTION_DEPTH_MAX = 8
+
+
+def _publish_nothing(revision: int, events: Sequence[Event]) -> None:
+    """Nobody listens."""
+
+
+class Waiter(Protocol):
+    """A caller to whom a reply was promised. Answering one that is gone does nothing."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits any more."""
+        ...
+
+    def answer(self, reply: Any) -> None:
+        """Send the reply."""
+        ...
+
+    def refuse(self, error: GcsError) -> None:
+        """Send an error instead."""
+        ...
+
+
+class Change:
+    """An atomic set of rows, events and errands. Opened by :meth:`Ledger.change`; not to be kept."""
+
+    __slots__ = ("_before", "_depth", "_reactions", "errands", "events", "revision", "rows", "words")
+
+    def __init__(self, revision: int, reactions: Mapping[type, Sequence[Reaction]]) -> None:
+        self.revision = revision
+        self.rows: dict[tuple[Table[Any], bytes], Any] = {}
+        self.events: list[Event] = []
+        self.errands: list[Errand] = []
+        self.words: list[Word] = []
+        self._before: dict[tuple[Table[Any], bytes], Any] = {}
+        self._reactions = reactions
+        self._depth = 0
+
+    def put(self, table: Table[Row], key: bytes, row: Row) -> None:
+        """Set the row at ``key``; the old one stays readable to nobody."""
+        self._edit(table, key, row)
+
+    def delete(self, table: Table[Row], key: bytes) -> None:
+        """Remove the row at ``key``; nothing happens if there is none."""
+        self._edit(table, key, None)
+
+    def emit(self, event: Event) -> None:
+        """Say that something happened. It is published once the change is durable."""
+        self.events.append(event)
+
+    def react(self, event: Event) -> None:
+        """Emit ``event``, and let the managers that must react to it edit their rows in this same change."""
+        self.emit(event)
+        assert self._depth < REACTION_DEPTH_MAX, f"reactions to {event} do not end"
+        self._depth += 1
+        for reaction in self._reactions.get(type(event), ()):
+            reaction(self, event)
+        self._depth -= 1
+
+    def errand(self, call: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Run ``call(*args)`` once, as a task of the ledger, after the change is durable.
+
+        For messages that a crash may lose because recovery makes up for them; what must happen is a row's duty.
+        """
+        self.errands.append((call, args))
+
+    def answer(self, waiter: Waiter, reply: Any) -> None:
+        """Give a caller that waits its reply, once the change is durable and after its events are published."""
+        self.words.append(partial(waiter.answer, reply))
+
+    def refuse(self, waiter: Waiter, error: GcsError) -> None:
+        """Give a caller that waits an error, once the change is durable and after its events are published."""
+        self.words.append(partial(waiter.refuse, error))
+
+    def revert(self) -> None:
+        """Put every row back as it was."""
+        for (table, key), row in self._before.items():
+            table.place(key, row)
+
+    def _edit(self, table: Table[Any], key: bytes, row: Any) -> None:
+        at = (table, key)
+        if at not in self._before:
+            self._before[at] = table.get(key)
+        self.rows[at] = row
+        table.place(key, row)
+
+
+class Ledger:
+    """Orders changes, commits them, and lets out what they caused.
+
+    ``publish`` is called after each commit, in revision order, with the events of one change; it must not raise and
+    must not make changes. ``reactions`` says, for each type of event, who reacts and in which order.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        publish: Publish = _publish_nothing,
+        reactions: Mapping[type, Sequence[Reaction]] | None = None,
+        witness: Witness | None = None,
+    ) -> None:
+        self.revision = 0
+        self.durable = 0
+        self.witness = witness or Witness()
+        self.witness.watch(self)
+        self._store = store
+        self._publish = publish
+        self._reactions = reactions if reactions is not None else {}
+        self._tables: dict[str, Table[Any]] = {}
+        self._open: Change | None = None
+        self._queue: list[Change] = []
+        self._committing = False
+        self._work = trio.Event()
+        self._progress = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._waiting_errands: list[Errand] = []
+
+    def table(
+        self,
+        name: str,
+        codec: Codec[Row] | None,
+        *,
+        indexes: Mapping[str, Callable[[Row], Iterable[Hashable]]] | None = None,
+        owes: Callable[[bytes, Row], Iterable[Owed]] | None = None,
+    ) -> Table[Row]:
+        """Make a table whose rows this ledger keeps; with ``codec`` None they live in memory only.
+
+        ``indexes``: for each name, the values under which a row is found. ``owes``: the duties of a row.
+        """
+        assert name not in self._tables, f"two tables are named {name}"
+        table = self._tables[name] = Table(self, name, codec, indexes or {}, owes)
+        return table
+
+    async def load(self, progress: Callable[[str, int], None] | None = None) -> None:
+        """Fill every table from the store; call it once, before anything else. Raises :class:`StoreError`.
+
+        ``progress`` hears the table and the number of rows read so far, after each page.
+        """
+        for name, table in self._tables.items():
+            if table.codec is None:
+                continue
+            count = 0
+            async for page in self._store.load(name):
+                for key, value in page:
+                    try:
+                        table.place(key, table.codec.decode(value))
+                    except ValueError as error:
+                        raise StoreError(f"row {key.hex()} of table {name} cannot be read: {error}") from error
+                count += len(page)
+                if progress is not None:
+                    progress(name, count)
+        self.revision = self.durable = await self._store.last_revision()
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """Open a change. If the block raises, every row is as it was before; nothing was said to anyone."""
+        assert self._open is None, "a decision may not open a second change: react, or use the one that is open"
+        change = self._open = Change(self.revision + 1, self._reactions)
+        try:
+            yield change
+        except BaseException:
+            change.revert()
+            raise
+        finally:
+            self._open = None
+        if change.rows or change.events or change.errands or change.words:
+            self._accept(change)
+
+    async def settled(self, revision: int) -> None:
+        """Wait until ``revision`` is durable. Returns at once, without a checkpoint, if it is.
+
+        Cancelling the wait does not take the change back: it may still become durable.
+        """
+        while self.durable < revision:
+            await self._progress.wait()
+
+    async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Commit changes and run errands until cancelled. A failed commit raises out of here and ends the daemon."""
+        async with trio.open_nursery() as self._nursery:
+            waiting, self._waiting_errands = self._waiting_errands, []
+            self._run(waiting)
+            task_status.started()
+            while True:
+                await self._work.wait()
+                await self._commit_round()
+
+    async def drained(self) -> None:
+        """Wait until all that was changed so far is durable."""
+        await self.settled(self.revision)
+
+    def _accept(self, change: Change) -> None:
+        self.revision = change.revision
+        kept = self._store.keeps and any(table.codec is not None for table, _ in change.rows)
+        for table, key in change.rows:
+            table.stop_unowed(key)
+        if not kept and not self._queue and not self._committing:
+            self._settle(change)
+            return
+        for table, key in change.rows:
+            table.undurable[key] = change.revision
+            self.witness.note(self, change.revision)
+        self._queue.append(change)
+        self._work.set()
+
+    async def _commit_round(self) -> None:
+        batch, self._queue = self._queue, []
+        self._work = trio.Event()
+        self._committing = True
+        writes = [
+            Write(table.name, key, None if row is None else table.codec.encode(row))
+            for change in batch
+            for (table, key), row in change.rows.items()
+            if table.codec is not None
+        ]
+        if writes:
+            await self._store.commit(writes, batch[-1].revision)
+        self._committing = False
+        for change in batch:
+            self._settle(change)
+        self._progress.set()
+        self._progress = trio.Event()
+
+    def _settle(self, change: Change) -> None:
+        """The change is durable: let out what it caused."""
+        self.durable = change.revision
+        for table, key in change.rows:
+            if table.undurable.get(key) == change.revision:
+                del table.undurable[key]
+        if change.events:
+            self._publish(change.revision, change.events)
+        for word in change.words:
+            word()
+        for (table, key), row in change.rows.items():
+            table.start_owed(key, row)
+        if change.errands:
+            self._run(change.errands)
+
+    def _run(self, errands: list[Errand]) -> None:
+        if self._nursery is None:
+            self._waiting_errands += errands
+            return
+        for call, args in errands:
+            self._nursery.start_soon(call, *args)

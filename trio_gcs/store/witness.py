@@ -1,0 +1,70 @@
+"""The witness: what a handler has read or written that a crash could still undo.
+
+A reply that rests on such rows must wait for them (the ledger's rule: no client sees what a crash could undo), and for
+nothing else: a package of 100 MB on its way to disk must not delay the answer about a node. So every table notes
+here, as rows are touched, the ledger and revision that they wait for. One handler runs at a time between two
+checkpoints, so one witness serves the whole daemon.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+Unsettled = dict["Lane", int]
+
+
+class Lane(Protocol):
+    """A ledger, as the witness sees it."""
+
+    @property
+    def revision(self) -> int:
+        """The revision of the last change that was made."""
+        ...
+
+    @property
+    def durable(self) -> int:
+        """The revision up to which changes are durable."""
+        ...
+
+    async def settled(self, revision: int) -> None:
+        """Wait until ``revision`` is durable."""
+        ...
+
+
+class Witness:
+    """Collects what the running handler depends on; ``rpc/dispatch`` asks for it and waits."""
+
+    def __init__(self) -> None:
+        self._seen: Unsettled = {}
+        self._lanes: list[Lane] = []
+
+    def watch(self, lane: Lane) -> None:
+        """Let ``lane`` count in :meth:`everything`."""
+        self._lanes.append(lane)
+
+    def note(self, lane: Lane, revision: int) -> None:
+        """The running handler touched a row of ``lane`` that is not durable before ``revision``."""
+        if revision > self._seen.get(lane, 0):
+            self._seen[lane] = revision
+
+    def begin(self) -> None:
+        """A handler starts that has seen nothing yet."""
+        if self._seen:
+            self._seen = {}
+
+    def unsettled(self) -> Unsettled | None:
+        """What the handler that just ran depends on; None if all of it is durable."""
+        if not self._seen:
+            return None
+        seen, self._seen = self._seen, {}
+        return seen
+
+    def everything(self) -> Unsettled | None:
+        """All that is not durable yet: what a handler that waited may have seen."""
+        behind = {lane: lane.revision for lane in self._lanes if lane.durable < lane.revision}
+        return behind or None
+
+    async def settled(self, unsettled: Unsettled) -> None:
+        """Wait until all of ``unsettled`` is durable."""
+        for lane, revision in unsettled.items():
+            await lane.settled(revision)
