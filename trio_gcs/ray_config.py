@@ -9,6 +9,7 @@ Strictness is Ray's: a key that Ray does not know is refused, a flag is never a 
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -125,11 +126,10 @@ def _from_text(key: str, kind: str, text: str) -> Value:
             raise ConfigError(f"RAY_{key}={text!r}: not true, false, 1 or 0")
         return text.lower() in _TRUE
     try:
-        return float(text) if kind == "float" else _wrapped(key, kind, int(text))
+        number = float(text) if kind == "float" else int(text)
     except ValueError as error:
-        if isinstance(error, ConfigError):
-            raise
         raise ConfigError(f"RAY_{key}={text!r}: not a number") from error
+    return number if kind == "float" else _wrapped(key, kind, number)
 
 
 def _from_json(key: str, kind: str, value: object) -> Value:
@@ -141,18 +141,18 @@ def _from_json(key: str, kind: str, value: object) -> Value:
     if kind == "bool" and isinstance(value, bool):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if kind == "float":
+        if kind == "float" and math.isfinite(value):
             return float(value)
         if kind in _BITS:
-            return _wrapped(key, kind, int(value))
+            return _wrapped(key, kind, value)
     raise ConfigError(f"config_list: {key} is of type {kind}, not {json.dumps(value)}")
 
 
-def _wrapped(key: str, kind: str, number: int) -> int:
+def _wrapped(key: str, kind: str, number: float) -> int:
     bits = _BITS[kind]
     if kind.startswith("uint"):
         if -(1 << bits) < number < 1 << bits:
-            return number % (1 << bits)
+            return int(number) % (1 << bits)
     elif -(1 << bits - 1) <= number < 1 << bits - 1:
-        return number
+        return int(number)
     raise ConfigError(f"{key}: {number} does not fit into {kind}")
