@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -28,7 +28,7 @@ class HeldStore:
     async def last_revision(self) -> int:
         return self.revision
 
-    async def load(self, table: str) -> AsyncIterator[Page]:
+    async def load(self, table: str) -> AsyncGenerator[Page, None]:
         yield list(self.rows.get(table, {}).items())
 
     async def commit(self, writes: Sequence[Write], revision: int) -> None:

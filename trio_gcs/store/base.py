@@ -11,7 +11,7 @@ The contract, which ``tests/contract/test_store.py`` holds against every store:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple, Protocol
 
 Page = list[tuple[bytes, bytes]]
@@ -37,7 +37,7 @@ class Store(Protocol):
         """The revision of the last batch that was committed."""
         ...
 
-    def load(self, table: str) -> AsyncIterator[Page]:
+    def load(self, table: str) -> AsyncGenerator[Page, None]:
         """All rows of a table, a page at a time."""
         ...
 

@@ -9,14 +9,14 @@ outside has seen. On a store that keeps nothing, a change is durable when its bl
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import trio
 
 from trio_gcs.errors import GcsError, StoreError
-from trio_gcs.store.base import Store, Write
+from trio_gcs.store.base import Page, Store, Write
 from trio_gcs.store.tables import Codec, Owed, Table
 from trio_gcs.store.witness import Witness
 
@@ -169,16 +169,11 @@ class Ledger:
         for name, table in self._tables.items():
             if table.codec is None:
                 continue
-            count = 0
-            async for page in self._store.load(name):
-                for key, value in page:
-                    try:
-                        table.place(key, table.codec.decode(value))
-                    except ValueError as error:
-                        raise StoreError(f"row {key.hex()} of table {name} cannot be read: {error}") from error
-                count += len(page)
-                if progress is not None:
-                    progress(name, count)
+            async with aclosing(self._store.load(name)) as pages:
+                async for page in pages:
+                    _fill(table, page)
+                    if progress is not None:
+                        progress(name, len(table))
         self.revision = self.durable = await self._store.last_revision()
 
     @contextmanager
@@ -271,3 +266,12 @@ class Ledger:
             return
         for call, args in errands:
             self._nursery.start_soon(call, *args)
+
+
+def _fill(table: Table[Any], page: Page) -> None:
+    assert table.codec is not None, "only tables that are kept are loaded"
+    for key, value in page:
+        try:
+            table.place(key, table.codec.decode(value))
+        except ValueError as error:
+            raise StoreError(f"row {key.hex()} of table {table.name} cannot be read: {error}") from error

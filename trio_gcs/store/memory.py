@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import trio
 
@@ -19,7 +19,7 @@ class MemoryStore:
         await trio.lowlevel.checkpoint()
         return 0
 
-    async def load(self, table: str) -> AsyncIterator[Page]:
+    async def load(self, table: str) -> AsyncGenerator[Page, None]:
         """Yield nothing."""
         await trio.lowlevel.checkpoint()
         nothing: tuple[Page, ...] = ()
