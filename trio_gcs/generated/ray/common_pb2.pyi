@@ -336,14 +336,6 @@ class ConcurrencyGroup(_message.Message):
     function_descriptors: _containers.RepeatedCompositeFieldContainer[FunctionDescriptor]
     def __init__(self, name: _Optional[str] = ..., max_concurrency: _Optional[int] = ..., function_descriptors: _Optional[_Iterable[_Union[FunctionDescriptor, _Mapping]]] = ...) -> None: ...
 
-class UserErrorInfo(_message.Message):
-    __slots__ = ("exception_name", "exception_message")
-    EXCEPTION_NAME_FIELD_NUMBER: _ClassVar[int]
-    EXCEPTION_MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    exception_name: str
-    exception_message: str
-    def __init__(self, exception_name: _Optional[str] = ..., exception_message: _Optional[str] = ...) -> None: ...
-
 class RayErrorInfo(_message.Message):
     __slots__ = ("actor_died_error", "runtime_env_setup_failed_error", "actor_unavailable_error", "error_message", "error_type")
     ACTOR_DIED_ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -357,32 +349,6 @@ class RayErrorInfo(_message.Message):
     error_message: str
     error_type: ErrorType
     def __init__(self, actor_died_error: _Optional[_Union[ActorDeathCause, _Mapping]] = ..., runtime_env_setup_failed_error: _Optional[_Union[RuntimeEnvFailedContext, _Mapping]] = ..., actor_unavailable_error: _Optional[_Union[ActorUnavailableContext, _Mapping]] = ..., error_message: _Optional[str] = ..., error_type: _Optional[_Union[ErrorType, str]] = ...) -> None: ...
-
-class OutOfMemoryErrorContext(_message.Message):
-    __slots__ = ("task_id", "task_name", "node_ip_address", "memory_used_bytes", "memory_total_bytes", "memory_usage_fraction", "memory_threshold")
-    TASK_ID_FIELD_NUMBER: _ClassVar[int]
-    TASK_NAME_FIELD_NUMBER: _ClassVar[int]
-    NODE_IP_ADDRESS_FIELD_NUMBER: _ClassVar[int]
-    MEMORY_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
-    MEMORY_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
-    MEMORY_USAGE_FRACTION_FIELD_NUMBER: _ClassVar[int]
-    MEMORY_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
-    task_id: bytes
-    task_name: str
-    node_ip_address: str
-    memory_used_bytes: int
-    memory_total_bytes: int
-    memory_usage_fraction: float
-    memory_threshold: float
-    def __init__(self, task_id: _Optional[bytes] = ..., task_name: _Optional[str] = ..., node_ip_address: _Optional[str] = ..., memory_used_bytes: _Optional[int] = ..., memory_total_bytes: _Optional[int] = ..., memory_usage_fraction: _Optional[float] = ..., memory_threshold: _Optional[float] = ...) -> None: ...
-
-class NodeDiedErrorContext(_message.Message):
-    __slots__ = ("node_id", "node_ip_address")
-    NODE_ID_FIELD_NUMBER: _ClassVar[int]
-    NODE_IP_ADDRESS_FIELD_NUMBER: _ClassVar[int]
-    node_id: bytes
-    node_ip_address: str
-    def __init__(self, node_id: _Optional[bytes] = ..., node_ip_address: _Optional[str] = ...) -> None: ...
 
 class RayException(_message.Message):
     __slots__ = ("language", "serialized_exception", "formatted_exception_string")
@@ -950,12 +916,6 @@ class ActorTaskSpec(_message.Message):
     actor_generator_backpressure_num_objects: int
     def __init__(self, actor_id: _Optional[bytes] = ..., actor_creation_dummy_object_id: _Optional[bytes] = ..., concurrency_group_sequence_number: _Optional[int] = ..., is_detached_actor: _Optional[bool] = ..., actor_generator_backpressure_num_objects: _Optional[int] = ...) -> None: ...
 
-class Task(_message.Message):
-    __slots__ = ("task_spec",)
-    TASK_SPEC_FIELD_NUMBER: _ClassVar[int]
-    task_spec: TaskSpec
-    def __init__(self, task_spec: _Optional[_Union[TaskSpec, _Mapping]] = ...) -> None: ...
-
 class ResourceId(_message.Message):
     __slots__ = ("index", "quantity")
     INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -971,127 +931,6 @@ class ResourceMapEntry(_message.Message):
     name: str
     resource_ids: _containers.RepeatedCompositeFieldContainer[ResourceId]
     def __init__(self, name: _Optional[str] = ..., resource_ids: _Optional[_Iterable[_Union[ResourceId, _Mapping]]] = ...) -> None: ...
-
-class ViewData(_message.Message):
-    __slots__ = ("view_name", "measures")
-    class Measure(_message.Message):
-        __slots__ = ("tags", "int_value", "double_value", "distribution_min", "distribution_mean", "distribution_max", "distribution_count", "distribution_bucket_boundaries", "distribution_bucket_counts")
-        TAGS_FIELD_NUMBER: _ClassVar[int]
-        INT_VALUE_FIELD_NUMBER: _ClassVar[int]
-        DOUBLE_VALUE_FIELD_NUMBER: _ClassVar[int]
-        DISTRIBUTION_MIN_FIELD_NUMBER: _ClassVar[int]
-        DISTRIBUTION_MEAN_FIELD_NUMBER: _ClassVar[int]
-        DISTRIBUTION_MAX_FIELD_NUMBER: _ClassVar[int]
-        DISTRIBUTION_COUNT_FIELD_NUMBER: _ClassVar[int]
-        DISTRIBUTION_BUCKET_BOUNDARIES_FIELD_NUMBER: _ClassVar[int]
-        DISTRIBUTION_BUCKET_COUNTS_FIELD_NUMBER: _ClassVar[int]
-        tags: str
-        int_value: int
-        double_value: float
-        distribution_min: float
-        distribution_mean: float
-        distribution_max: float
-        distribution_count: float
-        distribution_bucket_boundaries: _containers.RepeatedScalarFieldContainer[float]
-        distribution_bucket_counts: _containers.RepeatedScalarFieldContainer[float]
-        def __init__(self, tags: _Optional[str] = ..., int_value: _Optional[int] = ..., double_value: _Optional[float] = ..., distribution_min: _Optional[float] = ..., distribution_mean: _Optional[float] = ..., distribution_max: _Optional[float] = ..., distribution_count: _Optional[float] = ..., distribution_bucket_boundaries: _Optional[_Iterable[float]] = ..., distribution_bucket_counts: _Optional[_Iterable[float]] = ...) -> None: ...
-    VIEW_NAME_FIELD_NUMBER: _ClassVar[int]
-    MEASURES_FIELD_NUMBER: _ClassVar[int]
-    view_name: str
-    measures: _containers.RepeatedCompositeFieldContainer[ViewData.Measure]
-    def __init__(self, view_name: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[ViewData.Measure, _Mapping]]] = ...) -> None: ...
-
-class ObjectRefInfo(_message.Message):
-    __slots__ = ("object_id", "call_site", "object_size", "local_ref_count", "submitted_task_ref_count", "contained_in_owned", "pinned_in_memory", "task_status", "attempt_number")
-    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
-    CALL_SITE_FIELD_NUMBER: _ClassVar[int]
-    OBJECT_SIZE_FIELD_NUMBER: _ClassVar[int]
-    LOCAL_REF_COUNT_FIELD_NUMBER: _ClassVar[int]
-    SUBMITTED_TASK_REF_COUNT_FIELD_NUMBER: _ClassVar[int]
-    CONTAINED_IN_OWNED_FIELD_NUMBER: _ClassVar[int]
-    PINNED_IN_MEMORY_FIELD_NUMBER: _ClassVar[int]
-    TASK_STATUS_FIELD_NUMBER: _ClassVar[int]
-    ATTEMPT_NUMBER_FIELD_NUMBER: _ClassVar[int]
-    object_id: bytes
-    call_site: str
-    object_size: int
-    local_ref_count: int
-    submitted_task_ref_count: int
-    contained_in_owned: _containers.RepeatedScalarFieldContainer[bytes]
-    pinned_in_memory: bool
-    task_status: TaskStatus
-    attempt_number: int
-    def __init__(self, object_id: _Optional[bytes] = ..., call_site: _Optional[str] = ..., object_size: _Optional[int] = ..., local_ref_count: _Optional[int] = ..., submitted_task_ref_count: _Optional[int] = ..., contained_in_owned: _Optional[_Iterable[bytes]] = ..., pinned_in_memory: _Optional[bool] = ..., task_status: _Optional[_Union[TaskStatus, str]] = ..., attempt_number: _Optional[int] = ...) -> None: ...
-
-class ResourceAllocations(_message.Message):
-    __slots__ = ("resource_slots",)
-    class ResourceSlot(_message.Message):
-        __slots__ = ("slot", "allocation")
-        SLOT_FIELD_NUMBER: _ClassVar[int]
-        ALLOCATION_FIELD_NUMBER: _ClassVar[int]
-        slot: int
-        allocation: float
-        def __init__(self, slot: _Optional[int] = ..., allocation: _Optional[float] = ...) -> None: ...
-    RESOURCE_SLOTS_FIELD_NUMBER: _ClassVar[int]
-    resource_slots: _containers.RepeatedCompositeFieldContainer[ResourceAllocations.ResourceSlot]
-    def __init__(self, resource_slots: _Optional[_Iterable[_Union[ResourceAllocations.ResourceSlot, _Mapping]]] = ...) -> None: ...
-
-class CoreWorkerStats(_message.Message):
-    __slots__ = ("num_pending_tasks", "num_object_refs_in_scope", "ip_address", "port", "actor_id", "used_resources", "num_in_plasma", "num_local_objects", "used_object_store_memory", "task_queue_length", "num_executed_tasks", "object_refs", "job_id", "worker_id", "language", "pid", "worker_type", "objects_total", "num_owned_objects", "num_owned_actors", "num_running_tasks", "num_in_flight_arg_pinning_requests", "num_of_failed_arg_pinning_requests")
-    class UsedResourcesEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: ResourceAllocations
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ResourceAllocations, _Mapping]] = ...) -> None: ...
-    NUM_PENDING_TASKS_FIELD_NUMBER: _ClassVar[int]
-    NUM_OBJECT_REFS_IN_SCOPE_FIELD_NUMBER: _ClassVar[int]
-    IP_ADDRESS_FIELD_NUMBER: _ClassVar[int]
-    PORT_FIELD_NUMBER: _ClassVar[int]
-    ACTOR_ID_FIELD_NUMBER: _ClassVar[int]
-    USED_RESOURCES_FIELD_NUMBER: _ClassVar[int]
-    NUM_IN_PLASMA_FIELD_NUMBER: _ClassVar[int]
-    NUM_LOCAL_OBJECTS_FIELD_NUMBER: _ClassVar[int]
-    USED_OBJECT_STORE_MEMORY_FIELD_NUMBER: _ClassVar[int]
-    TASK_QUEUE_LENGTH_FIELD_NUMBER: _ClassVar[int]
-    NUM_EXECUTED_TASKS_FIELD_NUMBER: _ClassVar[int]
-    OBJECT_REFS_FIELD_NUMBER: _ClassVar[int]
-    JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
-    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
-    PID_FIELD_NUMBER: _ClassVar[int]
-    WORKER_TYPE_FIELD_NUMBER: _ClassVar[int]
-    OBJECTS_TOTAL_FIELD_NUMBER: _ClassVar[int]
-    NUM_OWNED_OBJECTS_FIELD_NUMBER: _ClassVar[int]
-    NUM_OWNED_ACTORS_FIELD_NUMBER: _ClassVar[int]
-    NUM_RUNNING_TASKS_FIELD_NUMBER: _ClassVar[int]
-    NUM_IN_FLIGHT_ARG_PINNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
-    NUM_OF_FAILED_ARG_PINNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
-    num_pending_tasks: int
-    num_object_refs_in_scope: int
-    ip_address: str
-    port: int
-    actor_id: bytes
-    used_resources: _containers.MessageMap[str, ResourceAllocations]
-    num_in_plasma: int
-    num_local_objects: int
-    used_object_store_memory: int
-    task_queue_length: int
-    num_executed_tasks: int
-    object_refs: _containers.RepeatedCompositeFieldContainer[ObjectRefInfo]
-    job_id: bytes
-    worker_id: bytes
-    language: Language
-    pid: int
-    worker_type: WorkerType
-    objects_total: int
-    num_owned_objects: int
-    num_owned_actors: int
-    num_running_tasks: int
-    num_in_flight_arg_pinning_requests: int
-    num_of_failed_arg_pinning_requests: int
-    def __init__(self, num_pending_tasks: _Optional[int] = ..., num_object_refs_in_scope: _Optional[int] = ..., ip_address: _Optional[str] = ..., port: _Optional[int] = ..., actor_id: _Optional[bytes] = ..., used_resources: _Optional[_Mapping[str, ResourceAllocations]] = ..., num_in_plasma: _Optional[int] = ..., num_local_objects: _Optional[int] = ..., used_object_store_memory: _Optional[int] = ..., task_queue_length: _Optional[int] = ..., num_executed_tasks: _Optional[int] = ..., object_refs: _Optional[_Iterable[_Union[ObjectRefInfo, _Mapping]]] = ..., job_id: _Optional[bytes] = ..., worker_id: _Optional[bytes] = ..., language: _Optional[_Union[Language, str]] = ..., pid: _Optional[int] = ..., worker_type: _Optional[_Union[WorkerType, str]] = ..., objects_total: _Optional[int] = ..., num_owned_objects: _Optional[int] = ..., num_owned_actors: _Optional[int] = ..., num_running_tasks: _Optional[int] = ..., num_in_flight_arg_pinning_requests: _Optional[int] = ..., num_of_failed_arg_pinning_requests: _Optional[int] = ...) -> None: ...
 
 class NodeResourceUsage(_message.Message):
     __slots__ = ("json",)
@@ -1134,20 +973,3 @@ class NamedActorInfo(_message.Message):
     ray_namespace: str
     name: str
     def __init__(self, ray_namespace: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
-
-class LineageReconstructionTask(_message.Message):
-    __slots__ = ("name", "status", "labels")
-    class LabelsEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    STATUS_FIELD_NUMBER: _ClassVar[int]
-    LABELS_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    status: TaskStatus
-    labels: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., status: _Optional[_Union[TaskStatus, str]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...

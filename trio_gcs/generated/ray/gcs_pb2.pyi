@@ -9,95 +9,6 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class TablePrefix(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    TABLE_PREFIX_MIN: _ClassVar[TablePrefix]
-    UNUSED: _ClassVar[TablePrefix]
-    TASK: _ClassVar[TablePrefix]
-    RAYLET_TASK: _ClassVar[TablePrefix]
-    NODE: _ClassVar[TablePrefix]
-    OBJECT: _ClassVar[TablePrefix]
-    ACTOR: _ClassVar[TablePrefix]
-    FUNCTION: _ClassVar[TablePrefix]
-    TASK_RECONSTRUCTION: _ClassVar[TablePrefix]
-    RESOURCE_USAGE_BATCH: _ClassVar[TablePrefix]
-    JOB: _ClassVar[TablePrefix]
-    TASK_LEASE: _ClassVar[TablePrefix]
-    NODE_RESOURCE: _ClassVar[TablePrefix]
-    DIRECT_ACTOR: _ClassVar[TablePrefix]
-    WORKERS: _ClassVar[TablePrefix]
-    PLACEMENT_GROUP_SCHEDULE: _ClassVar[TablePrefix]
-    PLACEMENT_GROUP: _ClassVar[TablePrefix]
-    KV: _ClassVar[TablePrefix]
-    ACTOR_TASK_SPEC: _ClassVar[TablePrefix]
-
-class TablePubsub(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    TABLE_PUBSUB_MIN: _ClassVar[TablePubsub]
-    NO_PUBLISH: _ClassVar[TablePubsub]
-    TASK_PUBSUB: _ClassVar[TablePubsub]
-    RAYLET_TASK_PUBSUB: _ClassVar[TablePubsub]
-    NODE_PUBSUB: _ClassVar[TablePubsub]
-    OBJECT_PUBSUB: _ClassVar[TablePubsub]
-    ACTOR_PUBSUB: _ClassVar[TablePubsub]
-    RESOURCE_USAGE_BATCH_PUBSUB: _ClassVar[TablePubsub]
-    TASK_LEASE_PUBSUB: _ClassVar[TablePubsub]
-    JOB_PUBSUB: _ClassVar[TablePubsub]
-    NODE_RESOURCE_PUBSUB: _ClassVar[TablePubsub]
-    DIRECT_ACTOR_PUBSUB: _ClassVar[TablePubsub]
-    WORKER_FAILURE_PUBSUB: _ClassVar[TablePubsub]
-    TABLE_PUBSUB_MAX: _ClassVar[TablePubsub]
-
-class GcsChangeMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    APPEND_OR_ADD: _ClassVar[GcsChangeMode]
-    REMOVE: _ClassVar[GcsChangeMode]
-TABLE_PREFIX_MIN: TablePrefix
-UNUSED: TablePrefix
-TASK: TablePrefix
-RAYLET_TASK: TablePrefix
-NODE: TablePrefix
-OBJECT: TablePrefix
-ACTOR: TablePrefix
-FUNCTION: TablePrefix
-TASK_RECONSTRUCTION: TablePrefix
-RESOURCE_USAGE_BATCH: TablePrefix
-JOB: TablePrefix
-TASK_LEASE: TablePrefix
-NODE_RESOURCE: TablePrefix
-DIRECT_ACTOR: TablePrefix
-WORKERS: TablePrefix
-PLACEMENT_GROUP_SCHEDULE: TablePrefix
-PLACEMENT_GROUP: TablePrefix
-KV: TablePrefix
-ACTOR_TASK_SPEC: TablePrefix
-TABLE_PUBSUB_MIN: TablePubsub
-NO_PUBLISH: TablePubsub
-TASK_PUBSUB: TablePubsub
-RAYLET_TASK_PUBSUB: TablePubsub
-NODE_PUBSUB: TablePubsub
-OBJECT_PUBSUB: TablePubsub
-ACTOR_PUBSUB: TablePubsub
-RESOURCE_USAGE_BATCH_PUBSUB: TablePubsub
-TASK_LEASE_PUBSUB: TablePubsub
-JOB_PUBSUB: TablePubsub
-NODE_RESOURCE_PUBSUB: TablePubsub
-DIRECT_ACTOR_PUBSUB: TablePubsub
-WORKER_FAILURE_PUBSUB: TablePubsub
-TABLE_PUBSUB_MAX: TablePubsub
-APPEND_OR_ADD: GcsChangeMode
-REMOVE: GcsChangeMode
-
-class GcsEntry(_message.Message):
-    __slots__ = ("change_mode", "id", "entries")
-    CHANGE_MODE_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
-    ENTRIES_FIELD_NUMBER: _ClassVar[int]
-    change_mode: GcsChangeMode
-    id: bytes
-    entries: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, change_mode: _Optional[_Union[GcsChangeMode, str]] = ..., id: _Optional[bytes] = ..., entries: _Optional[_Iterable[bytes]] = ...) -> None: ...
-
 class ActorTableData(_message.Message):
     __slots__ = ("actor_id", "parent_id", "job_id", "state", "max_restarts", "num_restarts", "address", "owner_address", "is_detached", "name", "timestamp", "resource_mapping", "pid", "function_descriptor", "ray_namespace", "start_time", "end_time", "serialized_runtime_env", "class_name", "death_cause", "required_resources", "node_id", "placement_group_id", "repr_name", "preempted", "num_restarts_due_to_lineage_reconstruction", "call_site", "label_selector", "num_restarts_due_to_node_preemption", "labels", "fallback_strategy", "previous_incarnations")
     class ActorState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -530,14 +441,6 @@ class WorkerDeltaData(_message.Message):
     node_id: bytes
     worker_id: bytes
     def __init__(self, node_id: _Optional[bytes] = ..., worker_id: _Optional[bytes] = ...) -> None: ...
-
-class PubSubMessage(_message.Message):
-    __slots__ = ("id", "data")
-    ID_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    id: bytes
-    data: bytes
-    def __init__(self, id: _Optional[bytes] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ResourceDemand(_message.Message):
     __slots__ = ("shape", "num_ready_requests_queued", "num_infeasible_requests_queued", "backlog_size", "label_selectors")

@@ -11,17 +11,10 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class GcsServiceFailureType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    RPC_DISCONNECT: _ClassVar[GcsServiceFailureType]
-    GCS_SERVER_RESTART: _ClassVar[GcsServiceFailureType]
-
 class FilterPredicate(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EQUAL: _ClassVar[FilterPredicate]
     NOT_EQUAL: _ClassVar[FilterPredicate]
-RPC_DISCONNECT: GcsServiceFailureType
-GCS_SERVER_RESTART: GcsServiceFailureType
 EQUAL: FilterPredicate
 NOT_EQUAL: FilterPredicate
 

@@ -136,33 +136,3 @@ class WorkerObjectLocationsSubMessage(_message.Message):
     intended_worker_id: bytes
     object_id: bytes
     def __init__(self, intended_worker_id: _Optional[bytes] = ..., object_id: _Optional[bytes] = ...) -> None: ...
-
-class PubsubLongPollingRequest(_message.Message):
-    __slots__ = ("subscriber_id", "max_processed_sequence_id", "publisher_id")
-    SUBSCRIBER_ID_FIELD_NUMBER: _ClassVar[int]
-    MAX_PROCESSED_SEQUENCE_ID_FIELD_NUMBER: _ClassVar[int]
-    PUBLISHER_ID_FIELD_NUMBER: _ClassVar[int]
-    subscriber_id: bytes
-    max_processed_sequence_id: int
-    publisher_id: bytes
-    def __init__(self, subscriber_id: _Optional[bytes] = ..., max_processed_sequence_id: _Optional[int] = ..., publisher_id: _Optional[bytes] = ...) -> None: ...
-
-class PubsubLongPollingReply(_message.Message):
-    __slots__ = ("pub_messages", "publisher_id")
-    PUB_MESSAGES_FIELD_NUMBER: _ClassVar[int]
-    PUBLISHER_ID_FIELD_NUMBER: _ClassVar[int]
-    pub_messages: _containers.RepeatedCompositeFieldContainer[PubMessage]
-    publisher_id: bytes
-    def __init__(self, pub_messages: _Optional[_Iterable[_Union[PubMessage, _Mapping]]] = ..., publisher_id: _Optional[bytes] = ...) -> None: ...
-
-class PubsubCommandBatchRequest(_message.Message):
-    __slots__ = ("subscriber_id", "commands")
-    SUBSCRIBER_ID_FIELD_NUMBER: _ClassVar[int]
-    COMMANDS_FIELD_NUMBER: _ClassVar[int]
-    subscriber_id: bytes
-    commands: _containers.RepeatedCompositeFieldContainer[Command]
-    def __init__(self, subscriber_id: _Optional[bytes] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
-
-class PubsubCommandBatchReply(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
