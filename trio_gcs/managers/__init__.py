@@ -1,0 +1,1 @@
+"""Managers decide: each owns rows, a table of states, and the duties that its rows owe."""

@@ -1,0 +1,113 @@
+"""Tasks: takes the reports of workers, and says what became of tasks whose job or worker is gone.
+
+Nothing here is a decision about the cluster, so nothing goes through the ledger: a restart begins with no task events,
+as Ray 2.60's does. The hard part is fairness to late reports: a task is called failed only some time after its worker's
+or its job's end, since the report that it finished may still be on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import trio
+
+from trio_gcs.errors import Invalid
+from trio_gcs.events.domain import JobFinished, WorkerDied
+from trio_gcs.generated.ray.common_pb2 import FAILED, ErrorType, TaskType
+from trio_gcs.generated.ray.gcs_pb2 import JobTableData, TaskEventData, TaskEvents, WorkerTableData
+from trio_gcs.ids import JobID, TaskID, is_nil
+from trio_gcs.managers.tasks.storage import Attempt, TaskStorage
+from trio_gcs.store.ledger import Change
+
+NS_PER_MS = 1_000_000
+
+
+class TaskManager:
+    """Holds task events. ``counts`` says how many tasks of each type were ever reported."""
+
+    def __init__(
+        self,
+        *,
+        attempts_max: int = 100_000,
+        profile_events_max: int = 1000,
+        dropped_attempts_max: int = 1_000_000,
+        trim_period_s: float = 5.0,
+        job_done_delay_s: float = 15.0,
+        worker_dead_delay_s: float = 1.0,
+    ) -> None:
+        self.storage = TaskStorage(attempts_max, profile_events_max)
+        self.reported = 0
+        self.counts: dict[int, int] = dict.fromkeys(TaskType.values(), 0)
+        self._dropped_attempts_max = dropped_attempts_max
+        self._trim_period_s = trim_period_s
+        self._job_done_delay_s = job_done_delay_s
+        self._worker_dead_delay_s = worker_dead_delay_s
+
+    def add(self, report: TaskEventData) -> None:
+        """Take one report. Raises :class:`Invalid`, and takes nothing, if an id in it has a wrong length."""
+        _check_ids(report)
+        for lost in report.dropped_task_attempts:
+            self.storage.drop(TaskID.parse(lost.task_id).job_id, (lost.task_id, lost.attempt_number))
+        if report.num_profile_events_dropped > 0:
+            self.storage.lose_profile_events(report.job_id, report.num_profile_events_dropped)
+        for events in report.events_by_task:
+            self.reported += 1
+            if is_nil(events.job_id) or is_nil(events.task_id):
+                continue
+            if self.storage.add(events) and events.HasField("task_info"):
+                self.counts[events.task_info.type] = self.counts.get(events.task_info.type, 0) + 1
+
+    async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep the memory of dropped attempts within its cap, until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(self._trim_period_s)
+            for losses in self.storage.losses.values():
+                losses.trim(self._dropped_attempts_max)
+
+    # Reactions.
+
+    def end_job(self, change: Change, event: JobFinished) -> None:
+        """Fail what a finished job left running, once late reports had their time."""
+        change.errand(self._fail_job, event.job)
+
+    def lose_worker(self, change: Change, event: WorkerDied) -> None:
+        """Fail what a dead worker was running, once late reports had their time."""
+        change.errand(self._fail_worker, event.worker)
+
+    async def _fail_job(self, job: JobTableData) -> None:
+        await trio.sleep(self._job_done_delay_s)
+        job_id = bytes(job.job_id)
+        message = f"The job {job_id.hex()} finished while this task was still running."
+        self._fail(self.storage.of_job(job_id), job.end_time, message)
+        if job_id in self.storage.losses:
+            self.storage.losses[job_id].end_job()
+
+    async def _fail_worker(self, worker: WorkerTableData) -> None:
+        await trio.sleep(self._worker_dead_delay_s)
+        worker_id = worker.worker_address.worker_id
+        message = (
+            f"The worker {worker_id.hex()} that ran this task is dead: "
+            f"exit type {worker.exit_type}, {worker.exit_detail or 'no detail was given'}"
+        )
+        self._fail(self.storage.of_worker(worker_id), worker.end_time_ms, message)
+
+    def _fail(self, attempts: Iterable[Attempt], end_ms: int, message: str) -> None:
+        for attempt in attempts:
+            if attempt.is_terminated:
+                continue
+            failure = TaskEvents()
+            failure.state_updates.state_ts_ns[FAILED] = end_ms * NS_PER_MS
+            failure.state_updates.error_info.error_type = ErrorType.WORKER_DIED
+            failure.state_updates.error_info.error_message = message
+            self.storage.merge(attempt, failure)
+
+
+def _check_ids(report: TaskEventData) -> None:
+    for events in report.events_by_task:
+        if len(events.task_id) not in {0, TaskID.SIZE}:
+            raise Invalid(f"Expected a task id of {TaskID.SIZE} bytes, but got {len(events.task_id)} bytes.")
+        JobID.parse(events.job_id)
+    for lost in report.dropped_task_attempts:
+        TaskID.parse(lost.task_id)
+    JobID.parse(report.job_id)

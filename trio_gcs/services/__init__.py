@@ -1,0 +1,1 @@
+"""One file per gRPC service: unpack, ask the manager, pack. No decision is made here."""
