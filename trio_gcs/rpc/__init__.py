@@ -1,0 +1,1 @@
+"""gRPC on Trio: the server, the client, and the peers that we call."""

@@ -1,0 +1,125 @@
+"""One live connection of a channel: a socket, the sans-IO connection on it, and the two tasks that move octets.
+
+The hard idea: nobody who makes a call touches the socket. Callers leave octets with the connection and ring for the
+writer, which runs once all tasks of a wake-up have had their say: so the requests of many callers leave in one
+send. The reader wakes the callers whose calls have news.
+"""
+
+import math
+
+import trio
+from trio.lowlevel import Abort, RaiseCancelT, Task, current_task, reschedule, wait_task_rescheduled
+
+from trio_gcs.wire.client_call import Call
+from trio_gcs.wire.client_connection import ClientConnection
+from trio_gcs.wire.client_reply import Outcome
+
+_READ_BYTES_MAX = 65_536
+# How long a connection that is over may take to send what is left, such as the reason why it ends.
+_LAST_WORDS_S = 1.0
+
+
+class Link:
+    """A connection and its tasks. Calls that are given to it always get an outcome, also when it is cancelled."""
+
+    __slots__ = ("_keepalive_s", "_pong_within_s", "_stream", "_writer", "_written", "connection")
+
+    def __init__(
+        self, stream: trio.abc.Stream, connection: ClientConnection, keepalive_s: float, pong_within_s: float
+    ) -> None:
+        self.connection = connection
+        self._stream = stream
+        self._keepalive_s = keepalive_s
+        self._pong_within_s = pong_within_s
+        self._writer: Task | None = None
+        self._written = trio.Event()
+
+    async def serve(self) -> None:
+        """Move octets until the connection ends. It has `closed` set then, and its socket is closed."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                if self._keepalive_s < math.inf:
+                    nursery.start_soon(self._keep_alive)
+                await self._read()
+                with trio.move_on_after(_LAST_WORDS_S):
+                    await self._written.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            self.lost("the connection was closed by this side")
+            await trio.aclose_forcefully(self._stream)
+
+    def flush(self) -> None:
+        """Wake the callers that have news and, when there is anything to send, the writer."""
+        connection = self.connection
+        if connection.woken:
+            self._wake_callers()
+        if self._writer is not None and (connection.has_output or self._is_over):
+            writer, self._writer = self._writer, None
+            reschedule(writer)
+
+    def cancel(self, call: Call, outcome: Outcome) -> None:
+        """End a call from our side and tell the peer."""
+        self.connection.cancel(call, outcome)
+        self.flush()
+
+    def lost(self, why: str) -> None:
+        """End every call with UNAVAILABLE; a no-op when the connection is closed already."""
+        self.connection.lost(why)
+        self.flush()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing is left for which the connection should stay."""
+        return self.connection.closed is not None or (self.connection.draining and self.connection.idle)
+
+    def _wake_callers(self) -> None:
+        woken = self.connection.woken
+        for call in woken:
+            call.wake()
+        woken.clear()
+
+    async def _read(self) -> None:
+        connection = self.connection
+        while not self._is_over:
+            try:
+                octets = await self._stream.receive_some(_READ_BYTES_MAX)
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                connection.lost(f"the connection broke: {error.__cause__ or error}")
+            else:
+                if octets:
+                    connection.receive(bytes(octets))
+                else:
+                    connection.lost("the server closed the connection")
+            self.flush()
+
+    async def _write(self) -> None:
+        connection = self.connection
+        while True:
+            if connection.has_output:
+                try:
+                    await self._stream.send_all(connection.take_output())
+                except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                    self.lost(f"the connection broke: {error.__cause__ or error}")
+            elif self._is_over:
+                self._written.set()
+                await trio.aclose_forcefully(self._stream)  # lets the reader go
+                return
+            else:
+                self._writer = current_task()
+                await wait_task_rescheduled(self._abort_write)
+
+    def _abort_write(self, _raise_cancel: RaiseCancelT) -> Abort:
+        self._writer = None
+        return Abort.SUCCEEDED
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await trio.sleep(self._keepalive_s)
+            before = self.connection.pongs_count
+            self.connection.ping()
+            self.flush()
+            await trio.sleep(self._pong_within_s)
+            if self.connection.pongs_count == before:
+                self.lost("the server does not answer pings")
+                return
