@@ -8,9 +8,10 @@ outside has seen. On a store that keeps nothing, a change is durable when its bl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import trio
@@ -54,17 +55,27 @@ class Waiter(Protocol):
 class Change:
     """An atomic set of rows, events and errands. Opened by :meth:`Ledger.change`; not to be kept."""
 
-    __slots__ = ("_before", "_depth", "_reactions", "errands", "events", "revision", "rows", "words")
+    # A context manager by hand: the key-value path pays for each change, and a generator doubles the price.
+    __slots__ = ("_before", "_depth", "_ledger", "_reactions", "errands", "events", "revision", "rows", "words")
 
-    def __init__(self, revision: int, reactions: Mapping[type, Sequence[Reaction]]) -> None:
+    def __init__(self, ledger: Ledger, revision: int, reactions: Mapping[type, Sequence[Reaction]]) -> None:
         self.revision = revision
         self.rows: dict[tuple[Table[Any], bytes], Any] = {}
         self.events: list[Event] = []
         self.errands: list[Errand] = []
         self.words: list[Word] = []
         self._before: dict[tuple[Table[Any], bytes], Any] = {}
+        self._ledger = ledger
         self._reactions = reactions
         self._depth = 0
+
+    def __enter__(self) -> Change:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is not None:
+            self.revert()
+        self._ledger.close(self, accept=kind is None)
 
     def put(self, table: Table[Row], key: bytes, row: Row) -> None:
         """Set the row at ``key``; the old one stays readable to nobody."""
@@ -176,20 +187,28 @@ class Ledger:
                         progress(name, len(table))
         self.revision = self.durable = await self._store.last_revision()
 
-    @contextmanager
-    def change(self) -> Iterator[Change]:
-        """Open a change. If the block raises, every row is as it was before; nothing was said to anyone."""
+    def change(self) -> Change:
+        """Open a change, as a ``with`` block. If it raises, every row is as it was; nothing was said to anyone."""
         assert self._open is None, "a decision may not open a second change: react, or use the one that is open"
-        change = self._open = Change(self.revision + 1, self._reactions)
-        try:
-            yield change
-        except BaseException:
-            change.revert()
-            raise
-        finally:
-            self._open = None
-        if change.rows or change.events or change.errands or change.words:
+        change = self._open = Change(self, self.revision + 1, self._reactions)
+        return change
+
+    def close(self, change: Change, *, accept: bool) -> None:
+        """The block of a change has ended. For :class:`Change` only."""
+        self._open = None
+        if accept and (change.rows or change.events or change.errands or change.words):
             self._accept(change)
+
+    def put(self, table: Table[Row], key: bytes, row: Row) -> None:
+        """Make a change of this one row and nothing else, at the price that the key-value path can pay."""
+        quiet = self._open is None and not self._queue and not self._committing
+        if self._store.keeps or table.has_duties or not quiet:
+            with self.change() as change:
+                change.put(table, key, row)
+            return
+        self.revision += 1
+        self.durable = self.revision
+        table.place(key, row)
 
     async def settled(self, revision: int) -> None:
         """Wait until ``revision`` is durable. Returns at once, without a checkpoint, if it is.

@@ -6,7 +6,7 @@ So start, steady state and recovery are the same code. Rows are frozen; they cha
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, ItemsView, Iterable, Mapping, ValuesView
+from collections.abc import Awaitable, Callable, Hashable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -81,6 +81,7 @@ class Table(Generic[Row]):
     ) -> None:
         self.name = name
         self.codec = codec
+        self.has_duties = owes is not None
         self.undurable: dict[bytes, int] = {}
         self._ledger = ledger
         self._rows: dict[bytes, Row] = {}
@@ -107,6 +108,10 @@ class Table(Generic[Row]):
         if self.undurable and isinstance(key, bytes):
             self._note(key)
         return key in self._rows
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._note_all()
+        return iter(self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
