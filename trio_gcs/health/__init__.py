@@ -1,0 +1,1 @@
+"""Health: whether raylets still answer."""
