@@ -9,11 +9,13 @@ Strictness is Ray's: a key that Ray does not know is refused, a flag is never a 
 """
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn, TypeAlias
+
+from trio_gcs.errors import StartError
 
 Value: TypeAlias = bool | int | float | str | tuple[str, ...]
 
@@ -23,8 +25,8 @@ _TRUE = frozenset({"true", "1"})
 _FALSE = frozenset({"false", "0", ""})
 
 
-class ConfigError(ValueError):
-    """A configuration that nobody should start with; the text is one line for the person who wrote it."""
+class ConfigError(StartError):
+    """A configuration that nobody should start with."""
 
 
 class RayConfig:
@@ -141,7 +143,7 @@ def _from_json(key: str, kind: str, value: object) -> Value:
     if kind == "bool" and isinstance(value, bool):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if kind == "float" and math.isfinite(value):
+        if kind == "float" and abs(value) <= sys.float_info.max:
             return float(value)
         if kind in _BITS:
             return _wrapped(key, kind, value)

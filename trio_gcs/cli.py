@@ -1,0 +1,90 @@
+"""The command ``trio-gcs``: run the daemon by hand, or run Ray with the daemon in its place.
+
+Every option may also come from a file (``--config``) or from the environment (``TRIO_GCS_<OPTION>``); the command line
+wins over the environment, which wins over the file.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from trio_gcs import __version__
+from trio_gcs.launch.options import RunOptions, config_file, default_store
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="trio-gcs")
+def main() -> None:
+    """Ray's Global Control Service on Trio."""
+    if not __debug__:
+        raise click.ClickException("python -O takes the assertions out that protect the stored state; run without it")
+
+
+@main.command()
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="TRIO_GCS_CONFIG",
+    is_eager=True,
+    expose_value=False,
+    callback=config_file,
+    help="Options from a JSON or TOML file, named as here without the dashes in front.",
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, envvar="TRIO_GCS_HOST", help="Where to listen; :: is everywhere."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=6379,
+    show_default=True,
+    envvar="TRIO_GCS_PORT",
+    help="0 picks a free one.",
+)
+@click.option(
+    "--store", default=default_store, show_default=True, envvar="TRIO_GCS_STORE", help="memory: or sqlite:///PATH."
+)
+@click.option(
+    "--auth-token-file",
+    type=click.Path(path_type=Path),
+    envvar="TRIO_GCS_AUTH_TOKEN_FILE",
+    help="Callers must show the token in this file. Without it, Ray's own variables say (RAY_AUTH_MODE).",
+)
+@click.option(
+    "--ray-config",
+    default="",
+    envvar="TRIO_GCS_RAY_CONFIG",
+    help="JSON object of Ray configuration keys, for the whole cluster.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    default="console",
+    show_default=True,
+    envvar="TRIO_GCS_LOG_FORMAT",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    envvar="TRIO_GCS_LOG_LEVEL",
+)
+def run(**chosen: object) -> None:
+    """Run the head process until SIGTERM or Ctrl-C; a second one ends it at once."""
+    from trio_gcs.launch.as_a_person_does import serve  # noqa: PLC0415  # --help must not wait for Trio
+
+    sys.exit(serve(RunOptions(**chosen)))  # type: ignore[arg-type]  # click gives what RunOptions names
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def ray(arguments: tuple[str, ...]) -> None:
+    """Run Ray's own command line, with trio-gcs in the place of its gcs_server.
+
+    Ray is that of this environment, or of the Python that TRIO_GCS_RAY_PYTHON names.
+    """
+    from trio_gcs.ray.command import become_ray  # noqa: PLC0415
+
+    become_ray(arguments)

@@ -1,0 +1,95 @@
+"""Structured logs: one event per line, with its keys, in one of three forms.
+
+``ray`` looks as the other logs of a Ray session do, so that people and tools read all of them alike; ``console`` is for a
+person at a terminal, ``json`` for machines. What libraries write with ``logging`` goes the same way.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from trio_gcs.config import wall_clock_ms
+from trio_gcs.errors import StartError
+
+LogFormat = Literal["ray", "console", "json"]
+LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+}
+
+
+def ray_log_choice(environ: Mapping[str, str]) -> tuple[LogFormat, str]:
+    """The form and the level that Ray's own variables ask every process of a session for."""
+    form: LogFormat = "json" if environ.get("RAY_BACKEND_LOG_JSON", "").lower() in {"1", "true"} else "ray"
+    level = environ.get("RAY_BACKEND_LOG_LEVEL", "").lower() or "info"
+    return form, level if level in LEVELS else "info"
+
+
+def start_logs(form: LogFormat, level: str, output: TextIO) -> None:
+    """Send every event of this level and above to ``output``."""
+    if level not in LEVELS:
+        raise StartError(f"log level {level!r}: one of {', '.join(LEVELS)} was expected")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _add_time,
+            *_renderers(form, output),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
+        cache_logger_on_first_use=True,
+    )
+    logging.root.handlers[:] = [_Forward()]
+    logging.root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def _renderers(form: LogFormat, output: TextIO) -> list[Processor]:
+    if form == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=_readable)]
+    if form == "console":
+        return [structlog.dev.ConsoleRenderer(colors=output.isatty())]
+    return [structlog.processors.format_exc_info, _as_ray_writes]
+
+
+def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    now_ms = wall_clock_ms()
+    event["timestamp"] = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now_ms // 1000))},{now_ms % 1000:03d}"
+    return event
+
+
+def _readable(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _as_ray_writes(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """``[time L pid tid] (gcs_server) what happened key=value``; a traceback follows on lines of its own."""
+    timestamp, level = event.pop("timestamp"), event.pop("level")
+    letter = "C" if level == "critical" else level[0].upper()
+    text, exception = event.pop("event"), event.pop("exception", "")
+    pairs = "".join(f" {key}={_readable(value)}" for key, value in event.items())
+    head = f"[{timestamp} {letter} {os.getpid()} {threading.get_native_id()}] (gcs_server)"
+    return f"{head} {text}{pairs}" + (f"\n{exception}" if exception else "")
+
+
+class _Forward(logging.Handler):
+    """Hands what libraries log to the one log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
+def output_to(standard: Literal["out", "err"]) -> TextIO:
+    """Standard output or error as they are now; they may have been redirected since Python started."""
+    return sys.stdout if standard == "out" else sys.stderr

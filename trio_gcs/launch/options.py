@@ -1,0 +1,59 @@
+"""What a person may choose for ``trio-gcs run``, and the file that may hold it."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from trio_gcs.launch.storage import SQLITE
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of one ``trio-gcs run``, as click has read them."""
+
+    host: str
+    port: int
+    store: str
+    auth_token_file: Path | None
+    ray_config: str
+    log_format: Literal["console", "json"]
+    log_level: str
+
+
+def default_store() -> str:
+    """A SQLite file where the user's programs keep their state, so that a restart from anywhere finds it."""
+    state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    return f"{SQLITE}{Path(state, 'trio-gcs', 'gcs.sqlite')}"
+
+
+def config_file(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    """Take the options in the file as defaults of this run. A key that is no option is a mistake."""
+    if path is None:
+        return
+    found = _read(path)
+    known = {option.name for option in context.command.params if option.name != "config"}
+    options = {key.replace("-", "_"): value for key, value in found.items()}
+    if unknown := sorted(options.keys() - known):
+        raise click.UsageError(f"{path}: no such option: {', '.join(unknown)}")
+    if isinstance(options.get("ray_config"), dict):
+        options["ray_config"] = json.dumps(options["ray_config"])
+    context.default_map = {**(context.default_map or {}), **options}
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".toml":
+            import tomllib  # noqa: PLC0415  # only who has such a file pays for it
+
+            return tomllib.loads(text)
+        found = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise click.UsageError(f"{path}: not an object of options")
+    return found
