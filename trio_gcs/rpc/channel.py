@@ -140,7 +140,7 @@ class Channel:
         link = self._link
         return link if link is not None and link.connection.can_open else None
 
-    async def link(self, deadline: float) -> Link:
+    async def link(self, deadline: float = math.inf) -> Link:
         """Return a connection for a new call; connects, or joins an attempt under way. Raises GRPCError."""
         ready = self.ready_link
         if ready is not None:
