@@ -1,0 +1,53 @@
+"""NodeResourceInfoGcsService: the resources of all nodes on the wire. Four reads; doubles leave in steps of 1/10000."""
+
+from __future__ import annotations
+
+from trio_gcs.generated.ray import gcs_service_pb2 as pb
+from trio_gcs.generated.ray.gcs_pb2 import AvailableResources, TotalResources
+from trio_gcs.generated.ray.gcs_service_grpc import NodeResourceInfoGcsServiceBase
+from trio_gcs.managers.resources import ResourceManager
+from trio_gcs.rpc.handlers import unary
+from trio_gcs.scheduling.resources import explicit_doubles
+
+
+class NodeResourceInfoService(NodeResourceInfoGcsServiceBase):
+    """Speaks for :class:`ResourceManager`."""
+
+    def __init__(self, resources: ResourceManager) -> None:
+        self._resources = resources
+
+    @unary
+    def GetAllAvailableResources(self, request: pb.GetAllAvailableResourcesRequest) -> pb.GetAllAvailableResourcesReply:
+        """What is free on each node; a resource that is used up is not mentioned."""
+        return pb.GetAllAvailableResourcesReply(
+            resources_list=[
+                AvailableResources(node_id=node_id, resources_available=explicit_doubles(view.available))
+                for node_id, view in self._resources.views()
+            ]
+        )
+
+    @unary
+    def GetAllTotalResources(self, request: pb.GetAllTotalResourcesRequest) -> pb.GetAllTotalResourcesReply:
+        """What each node has."""
+        return pb.GetAllTotalResourcesReply(
+            resources_list=[
+                TotalResources(node_id=node_id, resources_total=explicit_doubles(view.total))
+                for node_id, view in self._resources.views()
+            ]
+        )
+
+    @unary
+    def GetDrainingNodes(self, request: pb.GetDrainingNodesRequest) -> pb.GetDrainingNodesReply:
+        """Which nodes are being drained, whoever asked for it, and until when."""
+        return pb.GetDrainingNodesReply(
+            draining_nodes=[
+                pb.DrainingNode(node_id=node_id, draining_deadline_timestamp_ms=view.draining_deadline_ms)
+                for node_id, view in self._resources.views()
+                if view.is_draining
+            ]
+        )
+
+    @unary
+    def GetAllResourceUsage(self, request: pb.GetAllResourceUsageRequest) -> pb.GetAllResourceUsageReply:
+        """Usage and load of each node, and the load of all, as raylets told them."""
+        return pb.GetAllResourceUsageReply(resource_usage_data=self._resources.usage())
