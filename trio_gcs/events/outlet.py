@@ -1,0 +1,52 @@
+"""The outlet: where the events of a durable change leave, to Ray's subscribers and to the log.
+
+The ledger calls it once per change, in the order of revisions. The messages of one change travel together. Subscribers
+of a node or worker that died are dropped last, so that a raylet that waits still reads of its own death.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from trio_gcs.events import domain
+from trio_gcs.events.log import EventLog
+from trio_gcs.events.projection import Publication, project
+from trio_gcs.events.publisher import Publisher
+
+
+class Outlet:
+    """The ``publish`` of a ledger: ``outlet(revision, events)``."""
+
+    def __init__(
+        self,
+        control_plane: Publisher[Any],
+        observability: Publisher[Any],
+        event_log: EventLog,
+        project: Callable[[object], Iterable[Publication]] = project,
+    ) -> None:
+        self._control_plane = control_plane
+        self._publishers = (control_plane, observability)
+        self._event_log = event_log
+        self._project = project
+
+    def __call__(self, revision: int, events: Sequence[object]) -> None:
+        """Let out the events of one change."""
+        self._event_log.write(revision, events)
+        for event in events:
+            for channel_type, key, message in self._project(event):
+                self._publisher_of(channel_type).post(channel_type, key, message)
+        for publisher in self._publishers:
+            publisher.flush()
+        for event in events:
+            self._drop_subscribers_of(event)
+
+    def _publisher_of(self, channel_type: int) -> Publisher[Any]:
+        return next(publisher for publisher in self._publishers if publisher.carries(channel_type))
+
+    def _drop_subscribers_of(self, event: object) -> None:
+        if isinstance(event, domain.NodeDied):
+            self._control_plane.drop_sender(event.node.node_id)
+        elif isinstance(event, domain.WorkerDied):
+            for publisher in self._publishers:
+                publisher.drop_sender(event.worker.worker_address.worker_id)
