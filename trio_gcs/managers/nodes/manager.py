@@ -188,6 +188,10 @@ class NodeManager:
         """Whether the node is alive; one that drains is."""
         return node_id in self._alive
 
+    def alive_ids(self) -> list[bytes]:
+        """The ids of all nodes that are alive, in the order in which they came."""
+        return list(self._alive)
+
     def alive_nodes(self) -> list[GcsNodeInfo]:
         """The records of all nodes that are alive, in the order in which they came."""
         return [node.record for node in self._alive.values()]
@@ -203,7 +207,7 @@ class NodeManager:
 
     def random_alive(self, rng: Random) -> bytes | None:
         """Any node that is alive, each as likely as the other, or None; those that drain are not left out."""
-        alive = list(self._alive)
+        alive = self.alive_ids()
         return rng.choice(alive) if alive else None
 
     def address_of(self, node_id: bytes) -> tuple[str, int] | None:
