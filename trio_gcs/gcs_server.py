@@ -4,7 +4,9 @@ Whatever goes wrong must end up in the files that Ray gave for our output, so th
 even imported.
 """
 
+import os
 import sys
+from pathlib import Path
 
 from trio_gcs.errors import StartError
 from trio_gcs.launch.files import redirect_output
@@ -22,6 +24,7 @@ def main() -> int:
     except StartError as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 1
+    _own_packages_first()
     if not __debug__:
         sys.stderr.write(
             f"{PROGRAM}: python -O takes the assertions out that protect the stored state; run without it\n"
@@ -31,6 +34,12 @@ def main() -> int:
         sys.stdout.write(_help() if flags.help else _version())
         return 0
     return _serve(flags)
+
+
+def _own_packages_first() -> None:
+    """Let nothing on ``PYTHONPATH``, which belongs to the program that started Ray, stand before our own packages."""
+    foreign = {Path(entry).absolute() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
+    sys.path.sort(key=lambda entry: Path(entry).absolute() in foreign)
 
 
 def _serve(flags: Flags) -> int:

@@ -65,15 +65,21 @@ def _name_and_value(argument: str, rest: list[str]) -> tuple[str, str | None]:
     """Take one flag apart, and its value from the words that follow where it has none of its own."""
     if not argument.startswith("-"):
         return "", None
-    spelled, equals, value = argument.removeprefix("-").removeprefix("-").partition("=")
-    name = spelled.replace("-", "_")
+    spelled, equals, value = argument.partition("=")
+    name = _plain(spelled)
     if equals:
         return name, value
     if _KINDS.get(name) is bool:
         return name, "true"
     if _KINDS.get(name.removeprefix("no")) is bool:
         return name.removeprefix("no"), "false"
-    return name, rest.pop(0) if rest and name in _KINDS else None
+    # A flag that was left without its value must not swallow the next one, least of all that of an output file.
+    next_is_flag = bool(rest) and rest[0].startswith("-") and _plain(rest[0].partition("=")[0]) in _KINDS
+    return name, rest.pop(0) if rest and name in _KINDS and not next_is_flag else None
+
+
+def _plain(spelled: str) -> str:
+    return spelled.removeprefix("-").removeprefix("-").replace("-", "_")
 
 
 def _as_kind(name: str, value: str | None) -> str | int | bool:

@@ -1,0 +1,7 @@
+import pytest
+from processes import Session
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Session(tmp_path / "session_1")
