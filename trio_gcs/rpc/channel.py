@@ -27,8 +27,9 @@ from grpclib.metadata import Deadline
 from trio_gcs import __version__
 from trio_gcs.rpc.client_link import Link
 from trio_gcs.rpc.client_stream import Answer, ClientStream, Request
-from trio_gcs.wire.client_call import ACCEPTED_ENCODINGS
-from trio_gcs.wire.client_connection import ClientConnection, ClientLimits
+from trio_gcs.wire.client_connection import ClientConnection
+from trio_gcs.wire.client_sender import ClientLimits
+from trio_gcs.wire.messages import ACCEPTED
 from trio_gcs.wire.metadata import MetadataLike, encode_metadata
 
 Stub = TypeVar("Stub")
@@ -72,7 +73,7 @@ class Channel:
             (b"te", b"trailers"),
             (b"content-type", b"application/grpc"),
             (b"user-agent", f"grpc-python-trio-gcs/{__version__}".encode()),
-            (b"grpc-accept-encoding", ACCEPTED_ENCODINGS),
+            (b"grpc-accept-encoding", ACCEPTED),
             *encode_metadata(metadata),
         )
         self._paths: dict[str, bytes] = {}
