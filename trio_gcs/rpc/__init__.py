@@ -1,1 +1,1 @@
-"""gRPC on Trio: the server, the client, and the peers that we call."""
+"""gRPC on Trio: the server, the gate that every call passes, and the channels to raylets and workers."""

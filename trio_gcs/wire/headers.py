@@ -122,7 +122,7 @@ class HeaderEncoder:
     sent in the order in which they were encoded, unless the encoding left `generation` alone.
     """
 
-    __slots__ = ("_entries", "_first", "_room", "_size", "_size_max", "_updates", "generation")
+    __slots__ = ("_entries", "_first", "_size", "_size_max", "_updates", "generation")
 
     def __init__(self) -> None:
         self._entries: dict[Field, int] = {}
@@ -155,6 +155,10 @@ class HeaderEncoder:
         out += [self._kept(field) for field in kept]
         out += [literal(name, value) for name, value in passing]
         return b"".join(out)
+
+    def has_all(self, fields: Iterable[Field]) -> bool:
+        """Return whether all of `fields` are in the tables, so that encoding them changes nothing."""
+        return not self._updates and all(field in self._entries or field in _STATIC for field in fields)
 
     def _kept(self, field: Field) -> bytes:
         index = _STATIC.get(field)
