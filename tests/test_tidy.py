@@ -250,7 +250,9 @@ def _polls(loop: ast.While) -> bool:
         return isinstance(statement, ast.Expr) and "sleep(" in ast.unparse(statement)
 
     def leaves(statement: ast.stmt) -> bool:
-        return isinstance(statement, ast.If) and any(isinstance(n, ast.Break | ast.Return) for n in ast.walk(statement))
+        inside = [type(node) for node in ast.walk(statement)]
+        asks_elsewhere = ast.Await in inside  # a peer cannot wake us, what is in this process can
+        return isinstance(statement, ast.If) and not asks_elsewhere and (ast.Break in inside or ast.Return in inside)
 
     return any(map(sleeps, loop.body)) and all(sleeps(statement) or leaves(statement) for statement in loop.body)
 
