@@ -131,6 +131,16 @@ class Table(Generic[Row]):
         self._note_all()
         return list(self._found[index].get(value, ()))
 
+    def first(self, index: str, value: Hashable) -> bytes | None:
+        """The key that came first among those that :meth:`find` gives, or None."""
+        self._note_all()
+        return next(iter(self._found[index].get(value, ())), None)
+
+    def count(self, index: str, value: Hashable) -> int:
+        """How many keys :meth:`find` would give."""
+        self._note_all()
+        return len(self._found[index].get(value, ()))
+
     def _note(self, key: bytes) -> None:
         revision = self.undurable.get(key)
         if revision is not None:
