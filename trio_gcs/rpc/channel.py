@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import grpclib.client
 import trio
@@ -26,7 +26,7 @@ from grpclib.metadata import Deadline
 
 from trio_gcs import __version__
 from trio_gcs.rpc.client_link import Link
-from trio_gcs.rpc.client_stream import Answer, ClientStream, Request
+from trio_gcs.rpc.client_stream import Answer, ClientStream, Method, Request
 from trio_gcs.wire.client_connection import ClientConnection
 from trio_gcs.wire.client_sender import ClientLimits
 from trio_gcs.wire.messages import ACCEPTED
@@ -76,7 +76,7 @@ class Channel:
             (b"grpc-accept-encoding", ACCEPTED),
             *encode_metadata(metadata),
         )
-        self._paths: dict[str, bytes] = {}
+        self._methods: dict[str, Method[Any, Any]] = {}
         self._nursery: trio.Nursery | None = None
         self._attempt: _Attempt | None = None
         self._link: Link | None = None
@@ -129,11 +129,11 @@ class Channel:
         at = math.inf if timeout is None else trio.current_time() + timeout
         if deadline is not None:
             at = min(at, trio.current_time() + deadline.time_remaining())
-        path = self._paths.get(name)
-        if path is None:
-            path = self._paths[name] = name.encode("ascii")
+        method = self._methods.get(name)
+        if method is None:
+            method = self._methods[name] = Method(name, cardinality, request_type, reply_type)
         passing = tuple(encode_metadata(metadata)) if metadata else ()
-        return ClientStream(self, path, cardinality, request_type, reply_type, deadline=at, passing=passing)
+        return ClientStream(self, method, deadline=at, passing=passing)
 
     @property
     def ready_link(self) -> Link | None:

@@ -116,6 +116,8 @@ class Link:
     async def _keep_alive(self) -> None:
         while True:
             await trio.sleep(self._keepalive_s)
+            if self.connection.idle:
+                continue  # servers take pings without calls for abuse
             before = self.connection.pongs_count
             self.connection.ping()
             self.flush()

@@ -9,7 +9,7 @@ also by cancellation, resets the call at the peer.
 import math
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import trio
 from google.protobuf.message import DecodeError
@@ -18,6 +18,7 @@ from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from multidict import CIMultiDict
 from trio.lowlevel import Abort, RaiseCancelT, Task, current_task, reschedule, wait_task_rescheduled
 
+from trio_gcs.rpc.codec import reader, writer
 from trio_gcs.wire.client_call import Call
 from trio_gcs.wire.client_reply import CANCELLED, DEADLINE_EXCEEDED, Outcome
 from trio_gcs.wire.metadata import Field, decode_metadata, encode_timeout
@@ -27,20 +28,27 @@ if TYPE_CHECKING:
     from trio_gcs.rpc.client_link import Link
 
 
-class Message(Protocol):
-    """What a message class must offer: google's, betterproto's and grpclib's common ground."""
-
-    def SerializeToString(self) -> bytes: ...  # noqa: D102
-
-    @classmethod
-    def FromString(cls, data: bytes, /) -> Self: ...  # noqa: D102
-
-
-Request = TypeVar("Request", bound=Message)
-Answer = TypeVar("Answer", bound=Message)
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
 
 _CANCELLED_HERE = Outcome(CANCELLED, "the call was cancelled by this side")
 _TOO_LATE = Outcome(DEADLINE_EXCEEDED, "the deadline of the call has passed")
+
+
+class Method(Generic[Request, Answer]):
+    """What a channel keeps of each method that was called."""
+
+    __slots__ = ("cardinality", "name", "path", "read", "request_type", "write")
+
+    def __init__(
+        self, name: str, cardinality: Cardinality, request_type: type[Request], reply_type: type[Answer]
+    ) -> None:
+        self.name = name
+        self.path = name.encode("ascii")
+        self.cardinality = cardinality
+        self.request_type = request_type
+        self.write: Callable[[Request], bytes] = writer(request_type)
+        self.read: Callable[[bytes], Answer] = reader(reply_type)
 
 
 class ClientStream(Call, Generic[Request, Answer]):
@@ -52,32 +60,25 @@ class ClientStream(Call, Generic[Request, Answer]):
         "_channel",
         "_deadline",
         "_link",
+        "_method",
         "_passing",
-        "_path",
         "_receiver",
-        "_reply_type",
         "_request",
-        "_request_type",
         "_sender",
     )
 
     def __init__(
         self,
         channel: "Channel",
-        path: bytes,
-        cardinality: Cardinality,
-        request_type: type[Request],
-        reply_type: type[Answer],
+        method: Method[Request, Answer],
         *,
         deadline: float,
         passing: tuple[Field, ...],
     ) -> None:
         super().__init__()
         self._channel = channel
-        self._path = path
-        self._cardinality = cardinality
-        self._request_type = request_type
-        self._reply_type = reply_type
+        self._method = method
+        self._cardinality = method.cardinality
         self._deadline = deadline
         self._passing = passing
         self._link: Link | None = None
@@ -85,7 +86,7 @@ class ClientStream(Call, Generic[Request, Answer]):
         self._cancelled = False
         self._sender: Task | None = None
         self._receiver: Task | None = None
-        self.eager = cardinality is not Cardinality.UNARY_UNARY
+        self.eager = method.cardinality is not Cardinality.UNARY_UNARY
 
     # Sending.
 
@@ -102,18 +103,18 @@ class ClientStream(Call, Generic[Request, Answer]):
 
         The only message of a unary request is its last one, whatever `end` says.
         """
-        if not isinstance(message, self._request_type):
-            raise TypeError(f"{self._request_type.__name__} expected, not {type(message).__name__}")
+        if not isinstance(message, self._method.request_type):
+            raise TypeError(f"{self._method.request_type.__name__} expected, not {type(message).__name__}")
         if self.ended:
             raise ProtocolError("the last message was sent already")
         last = end or not self._cardinality.client_streaming
         if self._link is None:
-            await self._open(message.SerializeToString(), end=last)
+            await self._open(self._method.write(message), end=last)
             return
         if self.outcome is not None:
             self._raise_unless_fine()
             raise StreamTerminatedError("the server has ended the call")
-        self._link.connection.send(self, message.SerializeToString(), end=last)
+        self._link.connection.send(self, self._method.write(message), end=last)
         self._link.flush()
         if self._cardinality.client_streaming:
             await self._sent()
@@ -176,9 +177,9 @@ class ClientStream(Call, Generic[Request, Answer]):
             self._link.connection.credit(self)
             self._link.flush()
         try:
-            return self._reply_type.FromString(octets)
+            return self._method.read(octets)
         except (DecodeError, ValueError) as error:
-            raise GRPCError(Status.INTERNAL, f"the reply is no {self._reply_type.__name__}: {error}") from error
+            raise GRPCError(Status.INTERNAL, f"the reply to {self._method.name} cannot be read: {error}") from error
 
     async def recv_trailing_metadata(self) -> None:
         """Wait for the end of the call, dropping messages that nobody has taken; raises GRPCError unless it is OK."""
@@ -260,7 +261,7 @@ class ClientStream(Call, Generic[Request, Answer]):
             passing = ((b"grpc-timeout", encode_timeout(self._deadline - trio.current_time())), *passing)
         if self._cardinality is Cardinality.UNARY_UNARY:
             self._request = message
-        link.connection.open(self, self._path, passing, message, end=end)
+        link.connection.open(self, self._method.path, passing, message, end=end)
         link.flush()
         if self.unsent and self._cardinality.client_streaming:
             await self._sent()
