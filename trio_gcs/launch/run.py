@@ -29,7 +29,7 @@ async def serve(
     """Run the daemon until it ends by itself or a signal comes; tell its port when it listens."""
     exit_code = 0
 
-    async def keep_exit_code(*, task_status: trio.TaskStatus[int]) -> None:
+    async def keep_exit_code(*, task_status: trio.TaskStatus[int]) -> None:  # noqa: ASYNC128  # the daemon calls started()
         nonlocal exit_code
         exit_code = await daemon(settings, task_status=task_status) or 0
         nursery.cancel_scope.cancel()

@@ -1,0 +1,28 @@
+# Each target makes what it needs and works on a fresh clone; PYTHON=... chooses the Python (3.11 or newer).
+RAY := ray[default]==2.60.0
+
+.PHONY: run demo test check proto bench
+
+run:  ## the head process, with a SQLite store in ~/.local/state/trio-gcs
+	scripts/environment .venv .
+	.venv/bin/trio-gcs run $(ARGS)
+
+demo:  ## stock Ray on trio-gcs: starts a head node and runs a program that shows what works
+	scripts/environment .venv . && scripts/environment .venv-ray '$(RAY)'
+	TRIO_GCS_RAY_PYTHON=$(CURDIR)/.venv-ray/bin/python .venv/bin/python -m trio_gcs.demo $(ARGS)
+
+test:  ## every test, with stock Ray; ARGS='tests/unit -k nodes' for some
+	scripts/environment .venv '.[test,proto]' && scripts/environment .venv-ray '$(RAY)' && scripts/test_tools
+	.venv/bin/python -m pytest $(ARGS)
+
+check:  ## format, lint, types, async rules and the rules of the house
+	scripts/environment .venv '.[test,check]'
+	scripts/check
+
+proto:  ## generated code anew, after a change in protos/
+	scripts/environment .venv '.[proto]'
+	.venv/bin/python scripts/generate_protos.py
+
+bench:  ## figures beside those of Ray's own gcs_server, into docs/benchmarks.md
+	scripts/environment .venv '.[test]' && scripts/environment .venv-ray '$(RAY)' && scripts/test_tools
+	.venv/bin/python scripts/bench.py $(ARGS)
