@@ -18,7 +18,7 @@ from trio_gcs.wire.limits import Limits
 from trio_gcs.wire.messages import pack_prefix
 from trio_gcs.wire.metadata import Field
 from trio_gcs.wire.request import HEAD, Request
-from trio_gcs.wire.stream import Owner, WireStream
+from trio_gcs.wire.stream import Owner, StreamOwner, WireStream
 
 Entry = tuple[Request, float] | WireStream | Owner
 Octets = bytes | memoryview
@@ -30,6 +30,7 @@ _REPLY_HEADERS: Final = b"\0\0\2\1\4"
 _REPLY_TRAILERS: Final = b"\0\0\1\1\5"
 _OK: Final = ((b"grpc-status", b"0"),)
 _KEPT: Final = frozenset({*HEAD, *_OK})
+_CONGESTED_BYTES: Final = 1 << 19
 _DISCARDED_MAX: Final = 4096
 
 
@@ -38,13 +39,14 @@ class Sender:
 
     __slots__ = (
         "_discarded", "_encoder", "_head", "_peer_frame_max", "_peer_window", "_queued_bytes", "_replied", "_room", "_starved",
-        "_tail", "_window", "awake", "closed", "limits", "notify", "out", "streams", "unsent_bytes",
+        "_tail", "_window", "_writers", "awake", "blocked", "closed", "limits", "notify", "out", "streams", "unsent_bytes",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, notify: Callable[[], None]) -> None:
         self.limits = limits
         self.notify = notify
         self.out: list[Octets] = []
+        self.blocked = False  # the socket took less than we had
         self.awake = False  # whoever sends has been told, or is looking anyway
         self.closed = False
         self.streams: dict[int, Entry] = {}
@@ -59,6 +61,7 @@ class Sender:
         self._starved: dict[WireStream, None] = {}
         self._replied = False  # something other than control frames was sent since it was last asked
         self._discarded: dict[int, None] | None = None
+        self._writers: list[StreamOwner] = []
 
     # Replies to unary calls.
 
@@ -267,6 +270,24 @@ class Sender:
         stream.queued_bytes = 0
         stream.pieces.clear()
         self._starved.pop(stream, None)
+
+    @property
+    def congested(self) -> bool:
+        """Whether a streaming call had better wait before it sends more."""
+        return self.blocked or self.unsent_bytes > _CONGESTED_BYTES
+
+    def await_flush(self, owner: StreamOwner) -> None:
+        """Tell `owner` once when the socket has taken all that there is."""
+        self._writers.append(owner)
+
+    def flushed(self, unsent_bytes: int) -> None:
+        """Hear that `out` was given to the socket, and how much of it has not left yet."""
+        self.unsent_bytes = unsent_bytes
+        self.blocked = unsent_bytes > 0
+        if not self.blocked and self._writers:
+            writers, self._writers = self._writers, []
+            for owner in writers:
+                owner.writable()
 
     @property
     def unread_bytes(self) -> int:

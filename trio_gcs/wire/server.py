@@ -77,9 +77,9 @@ class ServerConnection(Receiver):
             self._unfinished_since = now
 
     def flushed(self, unsent_bytes: int) -> None:
-        """Hear that `out` was given to the socket, and how much of that has not left yet."""
-        self.unsent_bytes = unsent_bytes
-        if self.held:
+        """Hear that `out` was given to the socket; calls that waited for it may begin, and fill `out` again."""
+        super().flushed(unsent_bytes)
+        if self.held and not self.closed:
             self.release()
 
     def _receive_frames(self, octets: bytes, now: float) -> int:
