@@ -25,4 +25,4 @@ proto:  ## generated code anew, after a change in protos/
 
 bench:  ## figures beside those of Ray's own gcs_server, into docs/benchmarks.md
 	scripts/environment .venv '.[test]' && scripts/environment .venv-ray '$(RAY)' && scripts/test_tools
-	.venv/bin/python scripts/bench.py $(ARGS)
+	.venv/bin/python -m bench --out docs/benchmarks.md $(ARGS)

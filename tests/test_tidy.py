@@ -81,7 +81,7 @@ def _read(folder: Path) -> list[Source]:
 
 OURS = _read(PACKAGE)
 TESTS = _read(ROOT / "tests")
-SCRIPTS = _read(ROOT / "scripts")
+SCRIPTS = [*_read(ROOT / "scripts"), *_read(ROOT / "bench")]
 
 
 def _report(findings: Iterator[str]) -> None:
