@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
 import trio
 from grpclib.const import Status
@@ -120,11 +120,21 @@ class _Kept(Keeper):
         return outcome
 
 
+@overload
 def unary(
-    function: Callable[[Service, Request], Reply]
-    | Callable[[Service, Request], Reply | Parked[Reply]]
-    | Callable[[Service, Request], Coroutine[Any, Any, Reply]],
-) -> Callable[[Service, Stream[Request, Reply]], Coroutine[Any, Any, None]]:
+    function: Callable[[Service, Request], Coroutine[Any, Any, Reply]],
+) -> Callable[[Service, Stream[Request, Reply]], Coroutine[Any, Any, None]]: ...
+
+
+@overload
+def unary(
+    function: Callable[[Service, Request], Reply | Parked[Reply]],
+) -> Callable[[Service, Stream[Request, Reply]], Coroutine[Any, Any, None]]: ...
+
+
+def unary(
+    function: Callable[[Service, Request], Any],
+) -> Callable[[Service, Stream[Request, Any]], Coroutine[Any, Any, None]]:
     """Make a handler of a function from request to reply.
 
     A `def` runs inline: it must not wait, and nothing else runs meanwhile. It may return `Parked`. An `async def` runs
