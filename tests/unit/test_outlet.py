@@ -11,7 +11,6 @@ from structlog.testing import CapturingLogger
 
 from trio_gcs.events import domain
 from trio_gcs.events.log import LINES, EventLog
-from trio_gcs.events.mailbox import PollReply
 from trio_gcs.events.outlet import Outlet
 from trio_gcs.events.publisher import Publisher
 from trio_gcs.generated.ray.common_pb2 import Address
@@ -27,8 +26,8 @@ class Park:
     gone = False
     reply: GcsSubscriberPollReply | None = None
 
-    def answer(self, reply: PollReply) -> None:
-        self.reply = GcsSubscriberPollReply.FromString(reply.SerializeToString())
+    def answer(self, reply: bytes) -> None:
+        self.reply = GcsSubscriberPollReply.FromString(reply)
 
 
 class World:

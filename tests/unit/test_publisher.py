@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from trio_gcs.errors import Invalid
-from trio_gcs.events.mailbox import PollReply
 from trio_gcs.events.publisher import Publisher, PublisherLimits, UnknownChannel
 from trio_gcs.generated.ray.gcs_service_pb2 import GcsSubscriberPollReply
 from trio_gcs.generated.ray.pubsub_pb2 import PubMessage
@@ -30,9 +29,9 @@ class Park:
         self.gone = False
         self.reply: GcsSubscriberPollReply | None = None
 
-    def answer(self, reply: PollReply) -> None:
+    def answer(self, reply: bytes) -> None:
         assert self.reply is None
-        self.reply = GcsSubscriberPollReply.FromString(reply.SerializeToString())
+        self.reply = GcsSubscriberPollReply.FromString(reply)
 
 
 def publisher_of(limits: PublisherLimits | None = None) -> Publisher[Park]:

@@ -47,7 +47,7 @@ def read(service: ObservabilityPubSubService) -> list[pubsub.PubMessage]:
     reply = call(service.GcsSubscriberPoll, pb.GcsSubscriberPollRequest(subscriber_id=ANNA))
     if isinstance(reply, Parked):
         return []
-    return list(pb.GcsSubscriberPollReply.FromString(reply.SerializeToString()).pub_messages)
+    return list(pb.GcsSubscriberPollReply.FromString(reply).pub_messages)
 
 
 def test_the_two_services_share_no_channel_and_leave_those_of_workers_out() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import structlog
 import trio
 
-from trio_gcs.events.mailbox import PollReply
 from trio_gcs.events.publisher import Publisher, PublisherLimits
 from trio_gcs.generated.ray.gcs_service_pb2 import GcsSubscriberPollReply
 from trio_gcs.generated.ray.pubsub_pb2 import PubMessage
@@ -20,18 +19,18 @@ class Park:
 
     def __init__(self) -> None:
         self.gone = False
-        self.reply: PollReply | None = None
+        self.reply: bytes | None = None
 
-    def answer(self, reply: PollReply) -> None:
+    def answer(self, reply: bytes) -> None:
         self.reply = reply
 
 
-def ask(publisher: Publisher[Park], who: bytes, processed: int = 0) -> Park | PollReply:
+def ask(publisher: Publisher[Park], who: bytes, processed: int = 0) -> Park | bytes:
     return publisher.poll(who, processed, OURS, Park)
 
 
-def numbers(reply: PollReply) -> list[int]:
-    decoded = GcsSubscriberPollReply.FromString(reply.SerializeToString())
+def numbers(reply: bytes) -> list[int]:
+    decoded = GcsSubscriberPollReply.FromString(reply)
     return [each.sequence_id for each in decoded.pub_messages]
 
 

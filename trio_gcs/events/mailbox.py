@@ -26,21 +26,8 @@ class Encodable(Protocol):
         ...
 
 
-class PollReply:
-    """A ``GcsSubscriberPollReply`` in its wire form: letters, encoded when they were published, and a signature."""
-
-    __slots__ = ("_wire",)
-
-    def __init__(self, wire: bytes) -> None:
-        self._wire = wire
-
-    def SerializeToString(self) -> bytes:
-        """The reply in its wire form."""
-        return self._wire
-
-
 def signature(publisher_id: bytes) -> bytes:
-    """What ends a reply: the field that says who publishes."""
+    """What ends a reply to a poll: the field that says who publishes. Letters and this are the whole wire form."""
     return _PUBLISHER_ID_TAG + _varint(len(publisher_id)) + publisher_id
 
 
@@ -106,8 +93,8 @@ class Poll(Protocol):
         """Whether nobody waits any more."""
         ...
 
-    def answer(self, reply: PollReply) -> None:
-        """Send the reply; nothing happens if the caller is gone."""
+    def answer(self, reply: bytes) -> None:
+        """Send a reply that is encoded already; nothing happens if the caller is gone."""
         ...
 
 

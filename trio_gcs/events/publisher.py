@@ -15,7 +15,7 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from trio_gcs.errors import InvalidArgument
-from trio_gcs.events.mailbox import Bound, Encodable, Letter, Poll, PollReply, Subscriber, signature
+from trio_gcs.events.mailbox import Bound, Encodable, Letter, Poll, Subscriber, signature
 from trio_gcs.ids import Id
 
 P = TypeVar("P", bound=Poll)
@@ -81,7 +81,6 @@ class Publisher(Generic[P]):
         self._senders: dict[bytes, set[bytes]] = {}
         self._due: list[Subscriber[P]] = []
         self._signature = signature(publisher_id)
-        self._nothing = PollReply(self._signature)
 
     def __len__(self) -> int:
         return len(self._subscribers)
@@ -125,7 +124,7 @@ class Publisher(Generic[P]):
         due, self._due = self._due, []
         for subscriber in due:
             if subscriber.poll is not None and (batch := self._batch(subscriber)):
-                self._answer(subscriber, PollReply(batch + self._signature))
+                self._answer(subscriber, batch + self._signature)
 
     # Subscribers.
 
@@ -155,18 +154,18 @@ class Publisher(Generic[P]):
             subscriber.topics.remove((channel_type, key))
             self._leave((channel_type, key), subscriber)
 
-    def poll(self, subscriber_id: bytes, processed: int, publisher_id: bytes, park: Callable[[], P]) -> PollReply | P:
-        """Acknowledge letters up to ``processed`` and ask for more: a reply, or what ``park`` makes, answered later.
+    def poll(self, subscriber_id: bytes, processed: int, publisher_id: bytes, park: Callable[[], P]) -> bytes | P:
+        """Acknowledge letters up to ``processed`` and ask for more: an encoded reply, or what ``park`` makes, answered later.
 
         Someone who quotes another publisher's id has got none of our letters. A newer poll ends an older one.
         """
         subscriber = self._subscriber(subscriber_id)
         if subscriber.poll is not None:
-            self._answer(subscriber, self._nothing)
+            self._answer(subscriber, self._signature)
         subscriber.seen_s = self._clock_s()
         subscriber.acknowledge(processed if publisher_id == self.publisher_id else 0)
         if batch := self._batch(subscriber):
-            return PollReply(batch + self._signature)
+            return batch + self._signature
         subscriber.poll = park()
         return subscriber.poll
 
@@ -191,7 +190,7 @@ class Publisher(Generic[P]):
             if subscriber.poll is None or subscriber.poll.gone:
                 self._remove(subscriber)
             else:
-                self._answer(subscriber, self._nothing)
+                self._answer(subscriber, self._signature)
 
     # Steps.
 
@@ -205,7 +204,7 @@ class Publisher(Generic[P]):
     def _batch(self, subscriber: Subscriber[P]) -> bytes:
         return subscriber.batch(self._limits.batch_messages_max, self._limits.reply_bytes_max)
 
-    def _answer(self, subscriber: Subscriber[P], reply: PollReply) -> None:
+    def _answer(self, subscriber: Subscriber[P], reply: bytes) -> None:
         poll, subscriber.poll = subscriber.poll, None
         subscriber.seen_s = self._clock_s()
         if poll is not None:
@@ -219,7 +218,7 @@ class Publisher(Generic[P]):
 
     def _remove(self, subscriber: Subscriber[P]) -> None:
         if subscriber.poll is not None:
-            self._answer(subscriber, self._nothing)
+            self._answer(subscriber, self._signature)
         for at in subscriber.topics:
             self._leave(at, subscriber)
         for sender_id in subscriber.senders:

@@ -11,7 +11,6 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from trio_gcs.errors import Code, InvalidArgument
-from trio_gcs.events.mailbox import PollReply
 from trio_gcs.events.publisher import Publisher, UnknownChannel
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray import pubsub_pb2 as pubsub
@@ -33,7 +32,7 @@ OBSERVABILITY_CHANNELS = frozenset(
     {pubsub.RAY_ERROR_INFO_CHANNEL, pubsub.RAY_LOG_CHANNEL, pubsub.RAY_NODE_RESOURCE_USAGE_CHANNEL}
 )
 
-Held = Parked[PollReply]
+Held = Parked[bytes]  # encoded replies
 Answer = pb.GcsSubscriberPollReply | Parked[pb.GcsSubscriberPollReply]
 
 
@@ -66,7 +65,7 @@ class _PubSub:
         reply = self._publisher.poll(
             request.subscriber_id, request.max_processed_sequence_id, request.publisher_id, Parked
         )
-        # The transport asks no more of a reply than its wire form, which a PollReply has ready.
+        # The transport also takes a reply that is encoded already.
         return cast("Answer", reply)
 
     @unary
