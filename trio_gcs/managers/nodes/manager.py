@@ -196,6 +196,10 @@ class NodeManager:
         """The records of all nodes that are alive, in the order in which they came."""
         return [node.record for node in self._alive.values()]
 
+    def dead_nodes(self) -> list[GcsNodeInfo]:
+        """The last records of those that died and are remembered, the oldest death first."""
+        return list(self._dead.values())
+
     def alive_node(self, node_id: bytes) -> GcsNodeInfo | None:
         """The record of a node that is alive, or None."""
         node = self._alive.get(node_id)
