@@ -311,7 +311,7 @@ MESSAGES = st.lists(
 class RelayMachine(RuleBasedStateMachine):
     """Random peers, messages and moments of reading: what is told is what the model's queues hold."""
 
-    open = Bundle("open")
+    streams = Bundle("streams")
 
     def __init__(self) -> None:
         super().__init__()
@@ -319,7 +319,7 @@ class RelayMachine(RuleBasedStateMachine):
         self.model = Model()
         self.told_last: dict[Connection, dict[Key, int]] = {}
 
-    @rule(target=open, node_id=NODES)
+    @rule(target=streams, node_id=NODES)
     def connect(self, node_id: NodeID) -> Connection:
         # A newcomer in the place of an older stream is a connection of its own; the model has one per node.
         self.model.connect(node_id)
@@ -327,19 +327,19 @@ class RelayMachine(RuleBasedStateMachine):
         self.told_last[connection] = {}
         return connection
 
-    @rule(connection=consumes(open))
+    @rule(connection=consumes(streams))
     def disconnect(self, connection: Connection) -> None:
         if self.is_open(connection):
             self.model.disconnect(connection.node_id)
         self.wire.relay.disconnect(connection)
 
-    @rule(connection=open, messages=MESSAGES)
+    @rule(connection=streams, messages=MESSAGES)
     def receive(self, connection: Connection, messages: list[RaySyncMessage]) -> None:
         if self.is_open(connection):
             self.model.receive(connection.node_id, messages)
         self.wire.say(connection, *messages)
 
-    @rule(connection=open)
+    @rule(connection=streams)
     def take(self, connection: Connection) -> None:
         if not self.is_open(connection):
             return

@@ -8,13 +8,14 @@ and one that is declared dead is not listened to any more.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import trio
 
 from trio_gcs.errors import RemoteError
-from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo, ResourcesData
-from trio_gcs.generated.ray.node_manager_pb2 import GetResourceLoadReply
+from trio_gcs.generated.ray.gcs_pb2 import ResourcesData
+from trio_gcs.generated.ray.node_manager_pb2 import GetResourceLoadReply, GetResourceLoadRequest
 
 log = logging.getLogger(__name__)
 
@@ -22,25 +23,29 @@ CALLS_PER_NODE_MAX = 3
 FAILURES_PER_WARNING = 10
 
 Consumer = Callable[[ResourcesData], None]
-AskForLoad = Callable[[GcsNodeInfo], Awaitable[GetResourceLoadReply]]
+
+
+class Raylets(Protocol):
+    """The raylets, as far as they are asked for their load."""
+
+    async def get_resource_load(self, node_id: bytes, request: GetResourceLoadRequest) -> GetResourceLoadReply:
+        """Ask once, however long it takes; raises :class:`RemoteError` when there will be no answer."""
+        ...
 
 
 class LoadPuller:
-    """Calls ``ask_for_load`` for each of ``alive_nodes()`` every ``period_s``, and hands each answer to ``consumers``.
-
-    ``ask_for_load`` needs no deadline; it raises :class:`RemoteError` when the raylet does not answer.
-    """
+    """Asks each of ``alive_ids()`` every ``period_s``, and hands each answer to all of ``consumers``, in their order."""
 
     def __init__(
         self,
         *,
-        alive_nodes: Callable[[], Iterable[GcsNodeInfo]],
-        ask_for_load: AskForLoad,
+        alive_ids: Callable[[], Iterable[bytes]],
+        raylets: Raylets,
         consumers: Sequence[Consumer],
         period_s: float,
     ) -> None:
-        self._alive_nodes = alive_nodes
-        self._ask_for_load = ask_for_load
+        self._alive_ids = alive_ids
+        self._raylets = raylets
         self._consumers = tuple(consumers)
         self._period_s = period_s
         self._calls: dict[bytes, set[trio.CancelScope]] = {}
@@ -58,32 +63,33 @@ class LoadPuller:
                 await trio.sleep_until(round_at)
 
     def _pull(self, nursery: trio.Nursery) -> None:
-        alive = {node.node_id: node for node in self._alive_nodes()}
+        alive = dict.fromkeys(self._alive_ids())
         for node_id, calls in self._calls.items():
             if node_id not in alive:
                 for call in calls:
                     call.cancel()
-        for node_id, node in alive.items():
-            if len(self._calls.get(node_id, ())) < CALLS_PER_NODE_MAX:
+        for node_id in alive:
+            calls = self._calls.setdefault(node_id, set())
+            if len(calls) < CALLS_PER_NODE_MAX:
                 scope = trio.CancelScope()
-                self._calls.setdefault(node_id, set()).add(scope)
-                nursery.start_soon(self._ask, node, scope)
+                calls.add(scope)
+                nursery.start_soon(self._ask, node_id, scope)
 
-    async def _ask(self, node: GcsNodeInfo, scope: trio.CancelScope) -> None:
+    async def _ask(self, node_id: bytes, scope: trio.CancelScope) -> None:
         with scope:
             try:
-                reply = await self._ask_for_load(node)
+                reply = await self._raylets.get_resource_load(node_id, GetResourceLoadRequest())
             except RemoteError as error:
-                self._count_failure(node, error)
+                self._count_failure(node_id, error)
             else:
                 for consume in self._consumers:
                     consume(reply.resources)
-        calls = self._calls[node.node_id]
+        calls = self._calls[node_id]
         calls.discard(scope)
         if not calls:
-            del self._calls[node.node_id]
+            del self._calls[node_id]
 
-    def _count_failure(self, node: GcsNodeInfo, error: RemoteError) -> None:
+    def _count_failure(self, node_id: bytes, error: RemoteError) -> None:
         self._failures += 1
         if self._failures % FAILURES_PER_WARNING == 1:
-            log.warning("node %s did not tell its load (failure %d): %s", node.node_id.hex(), self._failures, error)
+            log.warning("node %s did not tell its load (failure %d): %s", node_id.hex(), self._failures, error)
