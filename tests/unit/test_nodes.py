@@ -7,6 +7,7 @@ from random import Random
 import pytest
 import trio
 from nodes_world import NodesWorld, node_id, node_record
+from trio.testing import MockClock
 
 from trio_gcs.errors import Invalid
 from trio_gcs.events.domain import ErrorRaised, NodeAdded, NodeDied, NodeDraining, NodeRegistered
@@ -234,9 +235,7 @@ def test_a_drain_does_not_outlive_the_life_it_was_for(world: NodesWorld) -> None
 
 def test_registering_again_does_not_end_a_drain(world: NodesWorld) -> None:
     world.nodes.register(node_record(1))
-    world.nodes.set_draining(
-        node_id(1), DrainNodeRequest(reason=DRAIN_NODE_REASON_PREEMPTION, deadline_timestamp_ms=1)
-    )
+    world.nodes.set_draining(node_id(1), DrainNodeRequest(reason=DRAIN_NODE_REASON_PREEMPTION, deadline_timestamp_ms=1))
     world.nodes.register(node_record(1))
     world.nodes.fail(node_id(1))
     assert world.dead[node_id(1)].death_info.reason == NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED
@@ -334,9 +333,7 @@ def test_a_snapshot_of_who_is_not_alive_is_ignored(world: NodesWorld) -> None:
 
 def test_a_snapshot_does_not_end_a_drain(world: NodesWorld) -> None:
     world.nodes.register(node_record(1))
-    world.nodes.set_draining(
-        node_id(1), DrainNodeRequest(reason=DRAIN_NODE_REASON_PREEMPTION, deadline_timestamp_ms=1)
-    )
+    world.nodes.set_draining(node_id(1), DrainNodeRequest(reason=DRAIN_NODE_REASON_PREEMPTION, deadline_timestamp_ms=1))
     world.nodes.update_snapshot(node_id(1), view())
     world.nodes.fail(node_id(1))
     assert world.dead[node_id(1)].death_info.reason == NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED
@@ -366,7 +363,7 @@ def test_each_living_node_may_be_picked_and_no_dead_one(world: NodesWorld) -> No
     assert {world.nodes.random_alive(rng) for _ in range(100)} == {node_id(1), node_id(2)}
 
 
-async def test_who_waits_for_a_node_is_woken_by_each_addition(nursery: trio.Nursery, autojump_clock: object) -> None:
+async def test_who_waits_for_a_node_is_woken_by_each_addition(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     world = NodesWorld()
     await nursery.start(world.ledger.serve)
     for number in (1, 2):
@@ -378,13 +375,12 @@ async def test_who_waits_for_a_node_is_woken_by_each_addition(nursery: trio.Nurs
     world.nodes.register(node_record(2))
     await trio.sleep(1)
     assert not added.is_set()
-    nursery.cancel_scope.cancel()
 
 
 # Telling raylets, and starting again.
 
 
-async def test_shutting_down_is_asked_of_the_living_only(nursery: trio.Nursery, autojump_clock: object) -> None:
+async def test_shutting_down_is_asked_of_the_living_only(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     world = NodesWorld()
     await nursery.start(world.ledger.serve)
     for number in (1, 2, 3):
@@ -395,11 +391,10 @@ async def test_shutting_down_is_asked_of_the_living_only(nursery: trio.Nursery, 
     await trio.sleep(1)
     assert world.raylets.told == [("shut down", node_id(2))]
     assert len(world.alive) == 2
-    nursery.cancel_scope.cancel()
 
 
 async def test_a_restart_knows_the_living_and_the_dead_and_tells_each_living_raylet(
-    nursery: trio.Nursery, autojump_clock: object
+    nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     world = NodesWorld()
     for number in (1, 2, 3, 4, 5):
@@ -408,9 +403,7 @@ async def test_a_restart_knows_the_living_and_the_dead_and_tells_each_living_ray
     for number in (5, 2):
         world.now_ms += 1
         world.nodes.fail(node_id(number))
-    world.nodes.set_draining(
-        node_id(3), DrainNodeRequest(reason=DRAIN_NODE_REASON_PREEMPTION, deadline_timestamp_ms=1)
-    )
+    world.nodes.set_draining(node_id(3), DrainNodeRequest(reason=DRAIN_NODE_REASON_PREEMPTION, deadline_timestamp_ms=1))
     world = await world.restarted()
     await nursery.start(world.ledger.serve)
     await trio.sleep(1)
@@ -421,4 +414,3 @@ async def test_a_restart_knows_the_living_and_the_dead_and_tells_each_living_ray
     assert world.events == []
     world.nodes.fail(node_id(3))
     assert world.dead[node_id(3)].death_info == SILENT
-    nursery.cancel_scope.cancel()

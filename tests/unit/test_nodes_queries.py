@@ -185,9 +185,7 @@ def meant(record: GcsNodeInfo, wanted: list[Selector]) -> bool:
         or (heads[-1:] == [record.is_head_node])
         or any(one.HasField("node_id") and one.node_id == record.node_id for one in wanted)
         or any(one.HasField("node_name") and one.node_name == record.node_name for one in wanted)
-        or any(
-            one.HasField("node_ip_address") and one.node_ip_address == record.node_manager_address for one in wanted
-        )
+        or any(one.HasField("node_ip_address") and one.node_ip_address == record.node_manager_address for one in wanted)
     )
 
 
