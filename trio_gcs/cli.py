@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from trio_gcs import __version__
-from trio_gcs.launch.options import RunOptions, config_file, default_store
+from trio_gcs.launch.options import RunOptions, config_file, default_store, option
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,55 +22,27 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
+@option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    envvar="TRIO_GCS_CONFIG",
     is_eager=True,
     expose_value=False,
     callback=config_file,
     help="Options from a JSON or TOML file, named as here without the dashes in front.",
 )
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, envvar="TRIO_GCS_HOST", help="Where to listen; :: is everywhere."
+@option("--host", default="127.0.0.1", help="Where to listen; :: is everywhere.")
+@option("--port", type=click.IntRange(0, 65535), default=6379, help="0 picks a free one.")
+@option(
+    "--store", default=default_store, help="memory: or sqlite:///PATH; default: a file in the user's state directory."
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=6379,
-    show_default=True,
-    envvar="TRIO_GCS_PORT",
-    help="0 picks a free one.",
-)
-@click.option(
-    "--store", default=default_store, show_default=True, envvar="TRIO_GCS_STORE", help="memory: or sqlite:///PATH."
-)
-@click.option(
+@option(
     "--auth-token-file",
     type=click.Path(path_type=Path),
-    envvar="TRIO_GCS_AUTH_TOKEN_FILE",
     help="Callers must show the token in this file. Without it, Ray's own variables say (RAY_AUTH_MODE).",
 )
-@click.option(
-    "--ray-config",
-    default="",
-    envvar="TRIO_GCS_RAY_CONFIG",
-    help="JSON object of Ray configuration keys, for the whole cluster.",
-)
-@click.option(
-    "--log-format",
-    type=click.Choice(["console", "json"]),
-    default="console",
-    show_default=True,
-    envvar="TRIO_GCS_LOG_FORMAT",
-)
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    envvar="TRIO_GCS_LOG_LEVEL",
-)
+@option("--ray-config", default="", help="JSON object of Ray configuration keys, for the whole cluster.")
+@option("--log-format", type=click.Choice(["console", "json"]), default="console")
+@option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def run(**chosen: object) -> None:
     """Run the head process until SIGTERM or Ctrl-C; a second one ends it at once."""
     from trio_gcs.launch.as_a_person_does import serve  # noqa: PLC0415  # --help must not wait for Trio

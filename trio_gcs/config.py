@@ -208,7 +208,7 @@ class DaemonSettings:
     """What one run of the daemon is told from outside, checked already.
 
     The daemon binds ``hosts`` and ``port`` (0 picks one), and calls ``task_status.started(port)`` once it listens;
-    whoever started it then writes ``port_file``. ``store`` is ``memory:``, ``sqlite:///PATH`` or ``redis://...``.
+    whoever started it then writes ``port_file``, and cancels it to make it stop. ``store`` is ``memory:``, ``sqlite:///PATH`` or ``redis://...``.
     """
 
     ray_config: RayConfig

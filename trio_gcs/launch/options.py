@@ -2,13 +2,16 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import click
 
 from trio_gcs.launch.storage import SQLITE
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,12 @@ class RunOptions:
     ray_config: str
     log_format: Literal["console", "json"]
     log_level: str
+
+
+def option(name: str, **attributes: Any) -> Callable[[Decorated], Decorated]:
+    """An option that the environment may set as well; its help says so, and what it is by default."""
+    variable = f"TRIO_GCS_{name.removeprefix('--').replace('-', '_').upper()}"
+    return click.option(name, envvar=variable, show_envvar=True, **{"show_default": True, **attributes})
 
 
 def default_store() -> str:

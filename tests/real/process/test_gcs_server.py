@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import GCS_SERVER, NODE, environment, stop
+from processes import GCS_SERVER, NODE, environment, started, stop
 
 
 def encoded(text):
@@ -26,6 +26,12 @@ def test_it_listens_tells_its_port_and_ends_with_0_on_sigterm(session):
         exit_code, told = stop(server)
         assert exit_code == 0, told
         assert session.port_file.exists()
+
+
+def test_it_takes_its_name_where_the_kernel_did_not_give_it(session):
+    command = [sys.executable, str(GCS_SERVER), *session.flags]
+    with started(command, environment(session.path), "listening") as server:
+        assert Path(f"/proc/{server.pid}/comm").read_text() == "gcs_server\n"
 
 
 def test_a_port_that_ray_chose_is_used_and_told_too(session):

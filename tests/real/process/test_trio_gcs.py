@@ -98,7 +98,7 @@ def test_help_waits_for_nothing(tmp_path):
         timeout=30,
         check=True,
     )
-    assert "TRIO_GCS_" not in shown.stdout
+    assert "TRIO_GCS_LOG_FORMAT" in shown.stdout
     assert "| trio\n" not in shown.stderr
 
 

@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 
 import pytest
 import structlog
@@ -12,9 +13,10 @@ from trio_gcs.launch.logs import ray_log_choice, start_logs
 
 @pytest.fixture
 def log():
-    before = structlog.get_config()
+    before, handlers, level = structlog.get_config(), logging.root.handlers[:], logging.root.level
     yield io.StringIO()
     structlog.configure(**before)
+    logging.root.handlers[:], logging.root.level = handlers, level
 
 
 def test_a_mistake_inside_nested_nurseries_is_one_line():
@@ -54,6 +56,23 @@ def test_logs_look_like_the_other_logs_of_a_session(log):
     assert line.endswith("(gcs_server) node died node_id=ab probes=5\n")
     assert line.startswith("[2")
     assert " W " in line
+
+
+def test_what_libraries_log_goes_the_same_way(log):
+    start_logs("json", "info", log)
+    logging.getLogger("some.library").warning("%s failed", "it")
+    told = json.loads(log.getvalue())
+    assert (told["event"], told["logger"], told["level"]) == ("it failed", "some.library", "warning")
+
+
+def test_a_person_s_console_shows_keys_and_tracebacks(log):
+    start_logs("console", "debug", log)
+    try:
+        raise KeyError("x")
+    except KeyError:
+        structlog.get_logger().exception("it broke", node_id="ab")
+    assert "node_id=ab" in log.getvalue()
+    assert "KeyError: 'x'" in log.getvalue()
 
 
 def test_ray_s_variables_choose_form_and_level():
