@@ -99,5 +99,5 @@ def _read_note(note: bytes, into: JobsAPIInfo) -> None:
     into.SetInParent()
     try:
         Parse(note, into)
-    except ParseError as error:
+    except (ParseError, UnicodeDecodeError, RecursionError) as error:
         log.warning("the dashboard's note of a job cannot be read: %s", error)
