@@ -183,6 +183,21 @@ def test_order_is_right_after_a_change_that_was_taken_back() -> None:
     assert order.under(b"") == [b"b"]
 
 
+@pytest.mark.parametrize("edits", [1, 63, 64, 65, 300])
+def test_order_is_right_after_few_edits_and_after_many(edits: int) -> None:
+    present = {b"%d" % number: None for number in range(0, 1000, 2)}
+    order = SortedKeys(present)
+    order.under(b"")
+    for number in range(edits):
+        key = b"%d" % number
+        if key in present:
+            del present[key]
+        else:
+            present[key] = None
+        order.touch(key)
+    assert order.under(b"") == sorted(present)
+
+
 KEYS = st.binary(max_size=3).map(lambda raw: raw.replace(b"@", b"\xff"))
 NAMESPACES = st.sampled_from([b"", b"n", b"m"])
 

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Container, Iterable
 from typing import Protocol
 
-EDITS_MAX = 256  # more than these and sorting afresh is cheaper than shifting the list for each
+EDITS_MAX = 64  # with more of them, merging two sorted runs is cheaper than shifting the list for each
 
 
 class Keys(Container[bytes], Iterable[bytes], Protocol):
@@ -40,12 +40,15 @@ class SortedKeys:
         return self._order[start:] if end is None else self._order[start : bisect_left(self._order, end, start)]
 
     def _bring_up_to_date(self) -> None:
-        if self._touched is None or len(self._touched) > EDITS_MAX:
+        touched, self._touched = self._touched, set()
+        if touched is None:
             self._order = sorted(self._present)
+        elif len(touched) > EDITS_MAX:
+            kept = [key for key in self._order if key not in touched]
+            self._order = sorted(kept + sorted(key for key in touched if key in self._present))
         else:
-            for key in self._touched:
+            for key in touched:
                 self._place(key)
-        self._touched = set()
 
     def _place(self, key: bytes) -> None:
         at = bisect_left(self._order, key)
