@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 import trio
-from nodes_world import NodesWorld, node_id, node_record
 from trio.testing import MockClock
 
+from tests.fakes.nodes_world import NodesWorld, node_id, node_record
 from trio_gcs.errors import Invalid
 from trio_gcs.events.domain import ErrorRaised, NodeAdded, NodeDied, NodeDraining, NodeRegistered
 from trio_gcs.generated.ray.autoscaler_pb2 import (

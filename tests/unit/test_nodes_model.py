@@ -7,8 +7,8 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from nodes_world import NodesWorld, node_id, node_record
 
+from tests.fakes.nodes_world import NodesWorld, node_id, node_record
 from trio_gcs.events.domain import ErrorRaised, NodeAdded, NodeDied, NodeRegistered
 from trio_gcs.generated.ray.autoscaler_pb2 import (
     DRAIN_NODE_REASON_IDLE_TERMINATION,

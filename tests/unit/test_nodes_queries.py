@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nodes_world import NodesWorld, node_id, node_record
 
+from tests.fakes.nodes_world import NodesWorld, node_id, node_record
 from trio_gcs.errors import Invalid
 from trio_gcs.generated.ray.common_pb2 import NodeDeathInfo
 from trio_gcs.generated.ray.gcs_pb2 import GcsNodeAddressAndLiveness, GcsNodeInfo
