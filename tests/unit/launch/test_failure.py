@@ -60,9 +60,9 @@ def test_logs_look_like_the_other_logs_of_a_session(log):
 
 def test_what_libraries_log_goes_the_same_way(log):
     start_logs("json", "info", log)
-    logging.getLogger("some.library").warning("%s failed", "it")
+    logging.getLogger("some.package").warning("%s failed", "it")
     told = json.loads(log.getvalue())
-    assert (told["event"], told["logger"], told["level"]) == ("it failed", "some.library", "warning")
+    assert (told["event"], told["logger"], told["level"]) == ("it failed", "some.package", "warning")
 
 
 def test_a_person_s_console_shows_keys_and_tracebacks(log):
