@@ -70,7 +70,7 @@ def worker_died(worker: WorkerTableData) -> Cause:
         return lambda row: ActorDeathCause(oom_context=oom)
     text = (
         "The actor is gone: its worker process has died. "
-        f"Worker exit type: {WorkerExitType.Name(worker.exit_type)}. Worker exit detail: {worker.exit_detail}"
+        f"Worker exit type: {_name(worker.exit_type)}. Worker exit detail: {worker.exit_detail}"
     )
     return lambda row: _died(row, ActorDiedErrorContext.WORKER_DIED, text)
 
@@ -120,11 +120,17 @@ def _owner_died(exit_type: WorkerExitType, what: str) -> Cause:
         owner = row.owner_address
         text = (
             f"The actor ended because its owner has died. Owner Id: {owner.worker_id.hex()}, "
-            f"owner ip address: {owner.ip_address}, worker exit type: {WorkerExitType.Name(exit_type)}. {what}"
+            f"owner ip address: {owner.ip_address}, worker exit type: {_name(exit_type)}. {what}"
         )
         return _died(row, ActorDiedErrorContext.OWNER_DIED, text)
 
     return cause
+
+
+def _name(exit_type: WorkerExitType) -> str:
+    """The name of an exit type, or its number if a newer raylet reports what we do not know."""
+    known = WorkerExitType.DESCRIPTOR.values_by_number.get(exit_type)
+    return known.name if known is not None else str(exit_type)
 
 
 def _died(row: ActorTableData, reason: Reason, text: str) -> ActorDeathCause:

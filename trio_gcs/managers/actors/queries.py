@@ -68,6 +68,10 @@ class Queries:
         """Every actor that is not finally dead."""
         return [self._book.actors[actor_id] for actor_id in self._book.specs]
 
+    def creation_tasks(self) -> Iterable[TaskSpec]:
+        """The tasks that create the actors that are not finally dead."""
+        return list(self._book.specs.values())
+
     def _known(self) -> Iterable[ActorTableData]:
         registered = (self._book.actors[actor_id] for actor_id in self._book.specs)
         return chain(registered, self._book.destroyed.values())
