@@ -16,7 +16,7 @@ from trio_gcs.managers.tasks.queries import find
 from trio_gcs.rpc.handlers import unary
 
 
-class TaskInfo(TaskInfoGcsServiceBase):
+class TaskInfoService(TaskInfoGcsServiceBase):
     """What workers report of their tasks, and who asks for it."""
 
     def __init__(self, tasks: TaskManager) -> None:
@@ -34,7 +34,7 @@ class TaskInfo(TaskInfoGcsServiceBase):
         return find(self._tasks.storage, request)
 
 
-class RayEventExport(RayEventExportGcsServiceBase):
+class RayEventExportService(RayEventExportGcsServiceBase):
     """Events of Ray's newer format, as the aggregator agents of the nodes forward them."""
 
     def __init__(self, tasks: TaskManager) -> None:

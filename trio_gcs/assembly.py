@@ -1,0 +1,229 @@
+"""Who is given what: makes every part of the daemon from settings and stores, and starts none of them.
+
+Parts know each other only through what they are given here, in their constructors. The tables of all managers exist
+when this is done, so that the ledgers can be loaded; what runs, and in which order, is the nursery tree's business.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from trio_gcs.config import DaemonSettings, GcsConfig, wall_clock_ms
+from trio_gcs.events.domain import NodeDied, WorkerDied
+from trio_gcs.events.log import EventLog
+from trio_gcs.events.outlet import Outlet
+from trio_gcs.events.publisher import Publisher, PublisherLimits, SubscriberID
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad
+from trio_gcs.ids import ClusterID
+from trio_gcs.managers.actors import ActorManager
+from trio_gcs.managers.autoscaler import AutoscalerManager, Drains
+from trio_gcs.managers.functions import FunctionManager
+from trio_gcs.managers.jobs import JobManager, JobReports
+from trio_gcs.managers.kv import KVManager
+from trio_gcs.managers.load_pulling import LoadPuller
+from trio_gcs.managers.nodes import NodeManager
+from trio_gcs.managers.reactions import Managers, reactions_of
+from trio_gcs.managers.resources import ResourceManager
+from trio_gcs.managers.runtime_env import RuntimeEnvManager
+from trio_gcs.managers.sync import SyncRelay
+from trio_gcs.managers.tasks import TaskManager
+from trio_gcs.managers.workers import WorkerManager
+from trio_gcs.rpc.raylets import Raylets
+from trio_gcs.rpc.workers import Workers
+from trio_gcs.services.actors import ActorInfoService
+from trio_gcs.services.autoscaler import AutoscalerStateService
+from trio_gcs.services.jobs import JobInfoService
+from trio_gcs.services.kv import InternalKVService
+from trio_gcs.services.node_resources import NodeResourceInfoService
+from trio_gcs.services.nodes import NodeInfoService
+from trio_gcs.services.pubsub import (
+    CONTROL_PLANE_CHANNELS,
+    OBSERVABILITY_CHANNELS,
+    ControlPlanePubSubService,
+    ObservabilityPubSubService,
+)
+from trio_gcs.services.runtime_env import RuntimeEnvService
+from trio_gcs.services.sync import RaySyncerService
+from trio_gcs.services.tasks import RayEventExportService, TaskInfoService
+from trio_gcs.services.workers import WorkerInfoService
+from trio_gcs.store.base import Store
+from trio_gcs.store.ledger import Change, Ledger, Reaction
+from trio_gcs.store.witness import Witness
+
+if TYPE_CHECKING:
+    from grpclib._typing import IServable
+
+
+class Daemon:
+    """All parts of one daemon. ``store`` keeps the tables, ``kv_store`` the key-value pairs in a lane of their own."""
+
+    def __init__(self, settings: DaemonSettings, store: Store, kv_store: Store) -> None:
+        config = settings.gcs_config
+        self.settings = settings
+        self.witness = Witness()
+        self.control_plane = _publisher(CONTROL_PLANE_CHANNELS, config)
+        self.observability = _publisher(OBSERVABILITY_CHANNELS, config, bounded=OBSERVABILITY_CHANNELS)
+        outlet = Outlet(self.control_plane, self.observability, EventLog(structlog.get_logger("events")))
+        reactions: dict[type[Any], Sequence[Reaction]] = {}
+        self.ledger = Ledger(store, outlet, reactions, self.witness)
+        self.kv_ledger = Ledger(kv_store, witness=self.witness)
+        self.raylets = Raylets(self._address_of, config, token=settings.auth_token)
+        self.workers = Workers(self.raylets, config, token=settings.auth_token)
+        self.managers = self._managers(config)
+        reactions.update(reactions_of(self.managers, Connections(self.raylets, self.workers)))
+        managers = self.managers
+        self.drains = Drains(
+            self.ledger, nodes=managers.nodes, raylets=self.raylets, set_preempted=managers.actors.set_preempted
+        )
+        self.job_reports = JobReports(managers.jobs, managers.kv, self.workers, config.job_pending_tasks_timeout_s)
+        self.load_puller = LoadPuller(
+            alive_ids=managers.nodes.alive_ids,
+            raylets=self.raylets,
+            consumers=(managers.resources.update_loads, managers.autoscaler.update_loads),
+            period_s=config.resource_load_pull_period_s,
+        )
+
+    def _managers(self, config: GcsConfig) -> Managers:
+        ledger, clock = self.ledger, wall_clock_ms
+        kv = KVManager(self.kv_ledger)
+        nodes = NodeManager(ledger, self.raylets, config, clock)
+        groups = NoPlacementGroups()
+        resources = ResourceManager(
+            ledger,
+            clock=clock,
+            refresh_s=config.resource_view_refresh_s,
+            update_snapshot=nodes.update_snapshot,
+            placement_group_load=groups.load,
+        )
+        return Managers(
+            kv=kv,
+            nodes=nodes,
+            resources=resources,
+            sync=SyncRelay(resources.apply_report, nodes.health.mark_healthy),
+            jobs=JobManager(ledger, clock),
+            workers=WorkerManager(ledger, kv, config.dead_workers_max),
+            actors=ActorManager(
+                ledger,
+                self.raylets,
+                self.workers,
+                nodes,
+                config=config,
+                clock=clock,
+                rng=SystemRandom(),
+                random_bytes=os.urandom,
+            ),
+            functions=FunctionManager(ledger, kv),
+            runtime_env=RuntimeEnvManager(ledger, kv, os.urandom),
+            tasks=TaskManager(
+                attempts_max=config.task_attempts_max,
+                profile_events_max=config.task_profile_events_max,
+                dropped_attempts_max=config.task_attempts_dropped_max,
+                trim_period_s=config.task_summary_sweep_period_s,
+                job_done_delay_s=config.task_fail_after_job_s,
+                worker_dead_delay_s=config.task_fail_after_worker_s,
+            ),
+            autoscaler=AutoscalerManager(
+                ledger,
+                nodes=nodes,
+                placement_groups=groups,
+                raylets=self.raylets,
+                values=kv,
+                config=config,
+                session_name=self.settings.session_name,
+                clock=clock,
+            ),
+        )
+
+    def _address_of(self, node_id: bytes) -> tuple[str, int] | None:
+        return self.managers.nodes.address_of(node_id)
+
+    def services(self, cluster_id: ClusterID) -> list[IServable]:
+        """All that is served, once it is known which cluster this is."""
+        managers, config = self.managers, self.settings.gcs_config
+        return [
+            NodeInfoService(managers.nodes, cluster_id),
+            NodeResourceInfoService(managers.resources),
+            JobInfoService(managers.jobs, self.job_reports),
+            ActorInfoService(managers.actors),
+            WorkerInfoService(managers.workers),
+            InternalKVService(managers.kv, self.settings.ray_config.json_text),
+            ControlPlanePubSubService(self.control_plane),
+            ObservabilityPubSubService(self.observability),
+            RuntimeEnvService(managers.runtime_env),
+            TaskInfoService(managers.tasks),
+            RayEventExportService(managers.tasks),
+            AutoscalerStateService(managers.autoscaler, self.drains),
+            RaySyncerService(
+                managers.sync,
+                batch_messages_max=config.syncer_batch_messages_max,
+                batch_delay_s=config.syncer_batch_delay_s,
+            ),
+        ]
+
+    def recover(self) -> None:
+        """Go on from what the ledgers loaded. Nothing leaves the process before the ledgers serve."""
+        managers = self.managers
+        managers.nodes.recover()
+        managers.resources.recover(managers.nodes.alive_nodes())
+        managers.workers.recover()
+        managers.actors.recover(self._is_job_alive)
+        managers.functions.recover(managers.jobs.all(), managers.actors.queries.registered())
+        managers.runtime_env.recover(managers.jobs.all(), managers.actors.queries.creation_tasks())
+        managers.autoscaler.recover()
+        managers.kv.put(b"", b"gcs_pid", str(os.getpid()).encode())
+
+    def _is_job_alive(self, job_id: bytes) -> bool:
+        job = self.managers.jobs.job(job_id)
+        return job is not None and not job.is_dead
+
+
+class Connections:
+    """Ends our connections to peers that are dead, after their death is durable and everyone heard of it."""
+
+    def __init__(self, raylets: Raylets, workers: Workers) -> None:
+        self._raylets = raylets
+        self._workers = workers
+
+    def lose_node(self, change: Change, event: NodeDied) -> None:
+        """Drop the raylet and the workers of a dead node."""
+        change.errand(self._drop_node, event.node.node_id)
+
+    def lose_worker(self, change: Change, event: WorkerDied) -> None:
+        """Drop a dead worker."""
+        change.errand(self._drop_worker, event.worker.worker_address.worker_id)
+
+    async def _drop_node(self, node_id: bytes) -> None:
+        if not self._raylets.is_alive(node_id):
+            self._raylets.drop_raylet(node_id)
+            self._workers.drop_workers_of(node_id)
+
+    async def _drop_worker(self, worker_id: bytes) -> None:
+        self._workers.drop_worker(worker_id)
+
+
+class NoPlacementGroups:
+    """What is said of placement groups as long as there are none."""
+
+    def load(self) -> PlacementGroupLoad | None:
+        """Nothing waits."""
+        return None
+
+    def on_node(self, node_id: bytes) -> Iterable[bytes]:
+        """Nothing is placed."""
+        return ()
+
+
+def _publisher(channels: frozenset[int], config: GcsConfig, bounded: Iterable[int] = ()) -> Publisher[Any]:
+    limits = PublisherLimits(
+        batch_messages_max=config.publish_batch_messages_max,
+        reply_bytes_max=config.message_bytes_max,
+        topic_bytes_max=config.publisher_queue_bytes_max,
+        subscriber_timeout_s=config.subscriber_timeout_s,
+    )
+    publisher_id = os.urandom(SubscriberID.SIZE)
+    return Publisher(publisher_id, channels, structlog.get_logger("pubsub"), bounded=bounded, limits=limits)

@@ -1,0 +1,150 @@
+"""The daemon on one screen: what starts in which order, and what dies with what.
+
+Layers lie around each other. Cancelling the daemon, which is how it is asked to stop, reaches the innermost first:
+nobody new is let in and calls get a moment to end, then managers lose their duties, then the ledgers write what is left,
+then the stores close. A failure anywhere ends everything: no part is restarted, since the way back up is start.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Protocol
+
+import structlog
+import trio
+
+from trio_gcs.assembly import Daemon
+from trio_gcs.config import DaemonSettings
+from trio_gcs.launch.listen import bind_sockets, start_listening
+from trio_gcs.managers.cluster import settle_cluster_id
+from trio_gcs.rpc.dispatch import Dispatch
+from trio_gcs.rpc.server import Server
+from trio_gcs.store.opening import open_stores
+from trio_gcs.wire.limits import Limits
+
+DRAIN_TIMEOUT_S = 5.0
+"""How long a stopping daemon waits for its store; whoever waits for a reply then was never told that it was done."""
+
+PROGRESS_PERIOD_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Serve(Protocol):
+    """A service: runs until it is cancelled, and says when it has begun."""
+
+    def __call__(self, *, task_status: trio.TaskStatus[None]) -> Awaitable[None]:
+        """Run."""
+        ...
+
+
+async def run_daemon(settings: DaemonSettings, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
+    """Run until cancelled; tells its port once it listens. Raises what ends it: StartError, StoreError, or a bug."""
+    bound = bind_sockets(settings.hosts, settings.port)
+    try:
+        async with open_stores(settings.store) as (store, kv_store):
+            daemon = Daemon(settings, store, kv_store)
+            managers = daemon.managers
+            await load(daemon)
+            daemon.recover()
+            cluster_id = settle_cluster_id(managers.kv, os.urandom)
+            dispatch = Dispatch(settler=daemon.witness, token=settings.auth_token, cluster_id=cluster_id.hex)
+            server = Server(daemon.services(cluster_id), dispatch, limits_of(settings))
+            async with (
+                layer(daemon.ledger.serve, daemon.kv_ledger.serve),
+                drained_at_end(daemon),
+                layer(daemon.raylets.serve, daemon.workers.serve),
+                layer(managers.nodes.serve, managers.resources.serve, managers.runtime_env.serve),
+                layer(managers.actors.serve, managers.tasks.serve, daemon.load_puller.serve),
+                layer(daemon.control_plane.serve, daemon.observability.serve),
+            ):
+                await daemon.kv_ledger.drained()  # the cluster's id is told to nobody before it is durable
+                port = start_listening(bound)
+                listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in bound]
+                async with layer(partial(server.serve, listeners)), stopped_at_end(server, settings):
+                    freeze_garbage()
+                    task_status.started(port)
+                    await trio.sleep_forever()
+    finally:
+        for each in bound:
+            each.close()
+
+
+@asynccontextmanager
+async def layer(*services: Serve) -> AsyncIterator[None]:
+    """Run services around a block. Cancelling from outside ends the block first, and then them."""
+    async with trio.open_nursery() as nursery:
+        scopes = []
+        try:
+            for serve in services:
+                scope = trio.CancelScope(shield=True)
+                scopes.append(scope)
+                await nursery.start(_run_in, scope, serve)
+            yield
+        finally:
+            for scope in scopes:
+                scope.cancel()
+
+
+async def _run_in(scope: trio.CancelScope, serve: Serve, *, task_status: trio.TaskStatus[None]) -> None:
+    with scope:
+        await serve(task_status=task_status)
+
+
+@asynccontextmanager
+async def drained_at_end(daemon: Daemon) -> AsyncIterator[None]:
+    """At the end of the block, wait until all that was decided is durable."""
+    try:
+        yield
+    finally:
+        with trio.move_on_after(DRAIN_TIMEOUT_S, shield=True):
+            await daemon.ledger.drained()
+            await daemon.kv_ledger.drained()
+
+
+@asynccontextmanager
+async def stopped_at_end(server: Server, settings: DaemonSettings) -> AsyncIterator[None]:
+    """At the end of the block, let calls end within the grace, and close their connections."""
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            await server.stop(settings.gcs_config.shutdown_grace_s)
+
+
+async def load(daemon: Daemon) -> None:
+    """Read the stores, and say now and then how far it is."""
+    told_at = trio.current_time()
+
+    def tell(table: str, rows: int) -> None:
+        nonlocal told_at
+        if trio.current_time() - told_at >= PROGRESS_PERIOD_S:
+            told_at = trio.current_time()
+            log.info("loading", table=table, rows=rows)
+
+    await daemon.ledger.load(tell)
+    await daemon.kv_ledger.load(tell)
+    if daemon.ledger.revision:
+        log.info("loaded", revision=daemon.ledger.revision, kv_revision=daemon.kv_ledger.revision)
+
+
+def limits_of(settings: DaemonSettings) -> Limits:
+    """What callers may do, as Ray's configuration has it."""
+    config = settings.gcs_config
+    return Limits(
+        message_bytes_max=config.message_bytes_max,
+        ping_period_min_s=config.client_ping_period_min_s,
+        keepalive_period_s=config.server_keepalive_period_s,
+        keepalive_timeout_s=config.server_keepalive_timeout_s,
+    )
+
+
+def freeze_garbage() -> None:
+    """Take what exists by now out of the collector's rounds, and make the rounds rare: little of ours is cyclic."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

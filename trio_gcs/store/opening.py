@@ -1,0 +1,38 @@
+"""Opens the two stores of a daemon by one url: one for the tables, one for the key-value pairs.
+
+They are two files (or none), so that a package of 100 MB on its way to disk does not hold the transaction that a node's
+death waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from trio_gcs.errors import StartError
+from trio_gcs.store.base import Store
+from trio_gcs.store.memory import MemoryStore
+from trio_gcs.store.sqlite import SqliteStore
+
+MEMORY = "memory:"
+SQLITE = "sqlite:///"
+KV_SUFFIX = "-kv"
+
+
+@asynccontextmanager
+async def open_stores(url: str) -> AsyncIterator[tuple[Store, Store]]:
+    """Open ``memory:`` or ``sqlite:///PATH``; the latter uses ``PATH`` and ``PATH-kv``. Raises :class:`StartError`."""
+    async with AsyncExitStack() as stack:
+        if url == MEMORY:
+            yield MemoryStore(), MemoryStore()
+        elif url.startswith(SQLITE):
+            path = Path(url.removeprefix(SQLITE))
+            opened = []
+            for each in (path, path.with_name(path.name + KV_SUFFIX)):
+                store = await SqliteStore.open(each)
+                stack.push_async_callback(store.aclose)
+                opened.append(store)
+            yield opened[0], opened[1]
+        else:
+            raise StartError(f"there is no store for {url}")
