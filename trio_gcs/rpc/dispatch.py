@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 _FATAL: Final = (AssertionError, StoreError)
 _DETAILS_BYTES_MAX: Final = 4096  # C-core refuses trailers of more than 8 KiB
-_UNREADABLE = GRPCError(Status.INTERNAL, "the message cannot be parsed")
+_UNREADABLE = GRPCError(Status.INTERNAL, "Unable to parse request")
 _BUG = GRPCError(Status.INTERNAL, "Internal Server Error")
 
 
@@ -111,6 +111,10 @@ class Dispatch:
     def counts(self) -> Sequence[MethodCounts]:
         """The counts of all methods, for a `CallCollector`."""
         return [method.counts for method in self.methods.values()]
+
+    def service_names(self) -> set[str]:
+        """The full names of all services."""
+        return {method.counts.service for method in self.methods.values()}
 
     def admit(self, path: bytes, fields: list[Field]) -> Target | Refusal:
         """Return who serves a call with these headers, or why nobody does."""
