@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from trio_gcs.events.domain import NodeAdded, NodeDied, NodeDraining
+from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.common_pb2 import LABEL_OPERATOR_IN, LabelSelector, LabelSelectorConstraint
 from trio_gcs.generated.ray.gcs_pb2 import (
     GcsNodeInfo,
@@ -18,8 +19,10 @@ from trio_gcs.generated.ray.gcs_pb2 import (
 )
 from trio_gcs.generated.ray.ray_syncer_pb2 import ResourceViewSyncMessage
 from trio_gcs.managers.resources import GCS_NODE_ID, ResourceManager
+from trio_gcs.rpc.handlers import plain_function
 from trio_gcs.scheduling.resources import UNITS, explicit_doubles
 from trio_gcs.scheduling.view import NodeView
+from trio_gcs.services.node_resources import NodeResourceInfoService
 from trio_gcs.store.ledger import Ledger
 from trio_gcs.store.memory import MemoryStore
 
@@ -245,3 +248,38 @@ def test_the_load_of_placement_groups_is_there_once_somebody_said_it(world: Worl
     assert not world.usage().HasField("placement_group_load")
     world.waiting = PlacementGroupLoad()
     assert world.usage().HasField("placement_group_load")
+
+
+def test_clients_see_what_is_explicit_and_not_nothing_in_steps_of_a_ten_thousandth(world: World) -> None:
+    service = NodeResourceInfoService(world.resources)
+    hidden = {"node:__internal_implicit_resource_x": 0.5}
+    world.add(A, CPU=4, **hidden)
+    available = {"CPU": 0.33339, "GPU": 0.0, **hidden}
+    world.resources.apply_report(
+        A, ResourceViewSyncMessage(resources_total={"CPU": 4, **hidden}, resources_available=available)
+    )
+    world.add(B)
+    free = plain_function(service.GetAllAvailableResources)(pb.GetAllAvailableResourcesRequest())
+    assert [(row.node_id, dict(row.resources_available)) for row in free.resources_list] == [
+        (A, {"CPU": 0.3333}),
+        (B, {}),
+    ]
+    total = plain_function(service.GetAllTotalResources)(pb.GetAllTotalResourcesRequest())
+    assert [(row.node_id, dict(row.resources_total)) for row in total.resources_list] == [(A, {"CPU": 4}), (B, {})]
+
+
+def test_clients_see_nodes_that_drain_whoever_said_it(world: World) -> None:
+    service = NodeResourceInfoService(world.resources)
+    for node_id in (A, B, b"c" * 28):
+        world.add(node_id, CPU=1)
+    world.happens(NodeDraining(A, 7))
+    world.resources.apply_report(B, ResourceViewSyncMessage(is_draining=True, draining_deadline_timestamp_ms=9))
+    reply = plain_function(service.GetDrainingNodes)(pb.GetDrainingNodesRequest())
+    assert [(row.node_id, row.draining_deadline_timestamp_ms) for row in reply.draining_nodes] == [(A, 7), (B, 9)]
+
+
+def test_clients_are_told_no_usage_while_there_is_no_node(world: World) -> None:
+    ask = plain_function(NodeResourceInfoService(world.resources).GetAllResourceUsage)
+    assert not ask(pb.GetAllResourceUsageRequest()).HasField("resource_usage_data")
+    world.add(A)
+    assert ask(pb.GetAllResourceUsageRequest()).resource_usage_data == world.usage()

@@ -8,7 +8,7 @@ import trio
 from trio_gcs.errors import Invalid, InvalidArgument
 from trio_gcs.generated.ray.ray_syncer_pb2 import RaySyncMessage, RaySyncMessageBatch, ResourceViewSyncMessage
 from trio_gcs.managers.sync import SyncRelay
-from trio_gcs.services.sync import RaySyncerService
+from trio_gcs.services.sync import RaySyncerService, SerializedBatch
 
 A, B, C = ("61" * 28, "62" * 28, "63" * 28)
 
@@ -34,7 +34,7 @@ class Stream:
         except trio.EndOfChannel:
             return None
 
-    async def send_message(self, message: RaySyncMessageBatch) -> None:
+    async def send_message(self, message: SerializedBatch) -> None:
         await self._outbox.send(message.SerializeToString())
 
     async def say(self, node: str, *versions: int) -> None:

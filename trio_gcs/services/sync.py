@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import trio
+from grpclib.const import Cardinality, Handler
 
 from trio_gcs.errors import InvalidArgument
 from trio_gcs.generated.ray.ray_syncer_grpc import RaySyncerBase
@@ -26,7 +27,7 @@ GCS_NODE_ID_HEX = "0" * (2 * NodeID.SIZE)
 
 
 class SerializedBatch:
-    """A RaySyncMessageBatch as the bytes that it is on the wire: messages are passed on without being parsed."""
+    """A RaySyncMessageBatch as the bytes that it is on the wire: messages are passed on as they came."""
 
     __slots__ = ("_raw",)
 
@@ -34,7 +35,7 @@ class SerializedBatch:
         self._raw = raw
 
     def SerializeToString(self) -> bytes:
-        """All that a transport asks of a message."""
+        """All that the transport asks of a message."""
         return self._raw
 
 
@@ -50,6 +51,12 @@ class RaySyncerService(RaySyncerBase):
         self._batch_messages_max = batch_messages_max
         self._batch_delay_s = batch_delay_s if batch_messages_max > 1 else 0.0
         self._tellers = trio.lowlevel.ParkingLot()  # those that have nothing to tell
+
+    def __mapping__(self) -> dict[str, Handler]:
+        """The one method, with replies that are octets already."""
+        ((path, handler),) = super().__mapping__().items()
+        assert handler.reply_type is RaySyncMessageBatch, "the syncer relays what it receives"
+        return {path: Handler(self.StartSync, Cardinality.STREAM_STREAM, handler.request_type, SerializedBatch)}
 
     async def StartSync(self, stream: SyncStream) -> None:
         """Serve one raylet until it closes its side, or opens another stream; the end is OK either way."""
