@@ -32,16 +32,14 @@ def _publication(channel_type: pubsub.ChannelType, key_id: bytes, **inner: Any) 
 
 def address_and_liveness(record: GcsNodeInfo) -> GcsNodeAddressAndLiveness:
     """The little record of a node; its ``death_info`` is present even where it says nothing."""
-    little = GcsNodeAddressAndLiveness(
+    return GcsNodeAddressAndLiveness(
         node_id=record.node_id,
         node_manager_address=record.node_manager_address,
         node_manager_port=record.node_manager_port,
         object_manager_port=record.object_manager_port,
         state=record.state,
-        death_info=record.death_info,
+        death_info=record.death_info,  # makes it present
     )
-    little.death_info.SetInParent()
-    return little
 
 
 def _node(record: GcsNodeInfo) -> list[Publication]:

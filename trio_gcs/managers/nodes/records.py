@@ -39,7 +39,6 @@ def dead_record(record: GcsNodeInfo, death: NodeDeathInfo, now_ms: int) -> GcsNo
     last.state = GcsNodeInfo.DEAD
     last.end_time_ms = now_ms
     last.death_info.CopyFrom(death)
-    last.death_info.SetInParent()
     return last
 
 
