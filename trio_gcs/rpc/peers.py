@@ -159,7 +159,7 @@ class Pool(Generic[Key, SomePeer]):
 
     def __init__(self, config: GcsConfig, token: str | None, open_channel: OpenChannel | None) -> None:
         self._idle_timeout_s = config.client_idle_timeout_s
-        self._metadata = {"authorization": f"Bearer {token}"} if token else {}
+        self.metadata = {"authorization": f"Bearer {token}"} if token else {}
         self._limits = ChannelLimits(
             keepalive_s=config.client_keepalive_period_s, pong_within_s=config.client_keepalive_timeout_s
         )
@@ -200,4 +200,4 @@ class Pool(Generic[Key, SomePeer]):
             self._drop(key)
 
     def _open_tcp_channel(self, host: str, port: int) -> Channel:
-        return Channel(host, port, metadata=self._metadata, limits=self._limits)
+        return Channel(host, port, metadata=self.metadata, limits=self._limits)

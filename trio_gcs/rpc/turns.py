@@ -49,4 +49,5 @@ class Turns:
                 return await call()
             finally:
                 self._calls.discard(scope)
+        await trio.lowlevel.checkpoint()  # a caller that was cancelled meanwhile hears of that instead
         raise RemoteError(Status.DEADLINE_EXCEEDED.value, f"no answer within {self._call_timeout_s:g} s")
