@@ -63,7 +63,7 @@ class ServerConnection(Receiver):
         try:
             if not self._preface_seen:
                 octets = self._greet(octets)
-            at = self._receive_frames(octets, now)
+            at = self._receive_frames(octets, now) if self._preface_seen else 0
             self._replenish()
             if self.held:
                 self.release()
@@ -104,6 +104,7 @@ class ServerConnection(Receiver):
                     size = (word >> 8) - 5
                     if (
                         serve is not None
+                        and (request.content_length is None or request.content_length == size + 5)
                         and deadline > now
                         and 0 <= size <= self.limits.message_bytes_max
                         and unpack_prefix(octets, start) == (0, size)
