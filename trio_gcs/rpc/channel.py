@@ -162,24 +162,22 @@ class Channel:
         return attempt.link
 
     async def _connect(self, attempt: "_Attempt") -> None:
-        link: Link | None = None
+        assert self._nursery is not None, "started in there"
         try:
             with trio.move_on_after(self._limits.connect_timeout_s):
                 stream = await self._dial()
                 connection = ClientConnection(self._kept, self._limits.connection)
                 link = Link(stream, connection, self._limits.keepalive_s, self._limits.pong_within_s)
+                await self._nursery.start(link.serve)
+                if connection.can_open:
+                    self._link = attempt.link = link
+                else:
+                    attempt.why = connection.closed or "the server is closing the connection"
         except (OSError, trio.BrokenResourceError) as error:
             attempt.why = str(error)
         finally:
             self._attempt = None
-            self._link = attempt.link = link
             attempt.done.set()
-        if link is not None:
-            try:
-                await link.serve()
-            finally:
-                if self._link is link:
-                    self._link = None
 
     async def _dial_tcp(self) -> trio.abc.Stream:
         stream = await trio.open_tcp_stream(self.host, self.port)

@@ -34,14 +34,17 @@ class Link:
         self._writer: Task | None = None
         self._written = trio.Event()
 
-    async def serve(self) -> None:
-        """Move octets until the connection ends. It has `closed` set then, and its socket is closed."""
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Move octets until the connection ends. It has `closed` set then, and its socket is closed.
+
+        Started means that the server has greeted us, or that the connection has ended before.
+        """
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
                 if self._keepalive_s < math.inf:
                     nursery.start_soon(self._keep_alive)
-                await self._read()
+                await self._read(task_status)
                 with trio.move_on_after(_LAST_WORDS_S):
                     await self._written.wait()
                 nursery.cancel_scope.cancel()
@@ -79,8 +82,9 @@ class Link:
             call.wake()
         woken.clear()
 
-    async def _read(self) -> None:
+    async def _read(self, task_status: trio.TaskStatus[None]) -> None:
         connection = self.connection
+        is_started = False
         while not self._is_over:
             try:
                 octets = await self._stream.receive_some(_READ_BYTES_MAX)
@@ -91,7 +95,12 @@ class Link:
                     connection.receive(bytes(octets))
                 else:
                     connection.lost("the server closed the connection")
+            if not is_started and (connection.greeted or connection.closed):
+                is_started = True
+                task_status.started()
             self.flush()
+        if not is_started:
+            task_status.started()
 
     async def _write(self) -> None:
         connection = self.connection

@@ -28,7 +28,7 @@ class ClientConnection(ClientSender):
         super().__init__(kept, limits)
         self.pongs_count = 0
         self._tail = b""
-        self._greeted = False
+        self.greeted = False  # the server has sent its settings
         self._memory: HeaderMemory[Reply] = HeaderMemory(Reply, limits.header_list_bytes_max)
         self._block: tuple[int, int, bytearray] | None = None  # stream, flags and fragments until END_HEADERS
         self._receive_window = limits.connection_window_bytes
@@ -78,10 +78,11 @@ class ClientConnection(ClientSender):
     def _take_frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if (self._block is not None) != (kind == frames.CONTINUATION):
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted, or continued without a beginning")
-        if not self._greeted:
+        if not self.greeted:
             if kind != frames.SETTINGS or flags & frames.ACK:
                 raise PeerError(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-            self._greeted = True
+            self.greeted = True
+            self._streams_max = frames.LARGEST_STREAM_ID  # unless the settings say otherwise
         if kind == frames.DATA:
             self._take_data(flags, stream_id, payload)
         elif kind == frames.HEADERS:

@@ -17,8 +17,6 @@ from trio_gcs.wire.headers import HeaderEncoder
 from trio_gcs.wire.messages import PREFIX_SIZE, pack_prefix
 from trio_gcs.wire.metadata import Field
 
-# Streams that are opened before the peer has said how many it allows.
-_STREAMS_AT_FIRST = 100
 # The header of a DATA frame, and the prefix of the only message in it.
 _pack_data = Struct(">IBIBI").pack
 
@@ -53,7 +51,7 @@ class ClientSender:
         self._blocks: dict[bytes, bytes] = {}  # by path, as long as the encoder's generation stays
         self._blocks_generation = -1
         # What the peer grants us.
-        self._streams_max = _STREAMS_AT_FIRST
+        self._streams_max = 0  # all calls wait in line until the server has greeted us
         self._send_window = frames.DEFAULT_WINDOW
         self._stream_send_window = frames.DEFAULT_WINDOW
         self._frame_size_max = frames.DEFAULT_FRAME_SIZE
