@@ -24,7 +24,7 @@ def main() -> int:
     except StartError as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 1
-    _own_packages_first()
+    _forget_foreign_packages()
     if not __debug__:
         sys.stderr.write(
             f"{PROGRAM}: python -O takes the assertions out that protect the stored state; run without it\n"
@@ -36,10 +36,15 @@ def main() -> int:
     return _serve(flags)
 
 
-def _own_packages_first() -> None:
-    """Let nothing on ``PYTHONPATH``, which belongs to the program that started Ray, stand before our own packages."""
+def _forget_foreign_packages() -> None:
+    """Take off the path what ``PYTHONPATH`` put there: it belongs to the program that started Ray.
+
+    Putting it last would not do: a regular package there would still win over a namespace such as ``google``. Who runs us
+    from ``PYTHONPATH`` itself, without an installation, has our dependencies there too, and keeps all of it.
+    """
     foreign = {Path(entry).absolute() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
-    sys.path.sort(key=lambda entry: Path(entry).absolute() in foreign)
+    if Path(__file__).absolute().parents[1] not in foreign:
+        sys.path[:] = [entry for entry in sys.path if Path(entry).absolute() not in foreign]
 
 
 def _serve(flags: Flags) -> int:
