@@ -43,6 +43,7 @@ class Frame(NamedTuple):
     flags: int
     stream_id: int
     payload: bytes
+    headers: tuple = ()
 
     @property
     def word(self):
@@ -147,7 +148,9 @@ class World:
         while len(octets) >= 9:
             word, flags, stream_id = frames.unpack_header(octets)
             end = 9 + (word >> 8)
-            answer.append(Frame(word & 0xFF, flags, stream_id, octets[9:end]))
+            # Decoded as they come, whether a test looks or not, since each block may change the table.
+            headers = tuple(self.decoder.decode(octets[9:end])) if word & 0xFF == frames.HEADERS else ()
+            answer.append(Frame(word & 0xFF, flags, stream_id, octets[9:end], headers))
             octets = octets[end:]
         self._rest = octets
         self.seen += answer
@@ -171,7 +174,7 @@ class World:
                 continue
             headers, body, resets = calls.setdefault(frame.stream_id, ([], bytearray(), []))
             if frame.kind == frames.HEADERS:
-                headers += self.decoder.decode(frame.payload)
+                headers += frame.headers
             elif frame.kind == frames.DATA:
                 body += frame.payload
             elif frame.kind == frames.RST_STREAM:

@@ -258,7 +258,7 @@ def test_the_connections_window_is_opened_again():
 
 def test_ping_is_answered_with_its_octets():
     world = World()
-    assert world.send(frames.ping_frame(b"12345678")) == [(frames.PING, frames.ACK, 0, b"12345678")]
+    assert world.send(frames.ping_frame(b"12345678")) == [(frames.PING, frames.ACK, 0, b"12345678", ())]
 
 
 def test_a_goaway_of_the_client_lets_its_calls_end():
