@@ -54,7 +54,7 @@ def _register_nodes(server: Server) -> None:
         node.raylet_socket_name = f"/tmp/ray/session_2026/sockets/raylet_{number}"
         node.node_name = f"node-{number}"
         node.resources_total.update({"CPU": 64.0, "memory": 256e9, "object_store_memory": 64e9, "GPU": 8.0})
-        node.labels.update({"ray.io/node-group": "workers", "ray.io/accelerator-type": "H100", "zone": "a"})
+        node.labels.update({"ray.io/node-group": "workers", "ray.io/accelerator-type": "H100", "zone": "a", "rack": "r" * 195})
         node.state_snapshot.state = 2
         node.session_dir = "/tmp/ray/session_2026-01-01_00-00-00_000000_1"
         node.temp_dir = "/tmp/ray"

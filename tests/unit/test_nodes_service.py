@@ -64,7 +64,7 @@ def test_a_node_goes_for_the_reason_that_it_sends(gcs: Caller) -> None:
     gcs.register(1)
     death = NodeDeathInfo(reason=NodeDeathInfo.EXPECTED_TERMINATION, reason_message="received SIGTERM")
     gcs.UnregisterNode(pb.UnregisterNodeRequest(node_id=node_id(1), node_death_info=death))
-    reply = gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest())
+    reply = pb.GetAllNodeInfoReply.FromString(gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest()))
     assert [(node.state, node.death_info) for node in reply.node_info_list] == [(GcsNodeInfo.DEAD, death)]
 
 
@@ -77,9 +77,11 @@ def test_the_list_says_how_many_it_leaves_out(gcs: Caller) -> None:
     for number in (1, 2, 3):
         gcs.register(number)
     gcs.world.nodes.fail(node_id(3))
-    reply = gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest(state_filter=GcsNodeInfo.ALIVE, limit=1))
+    reply = pb.GetAllNodeInfoReply.FromString(
+        gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest(state_filter=GcsNodeInfo.ALIVE, limit=1))
+    )
     assert (len(reply.node_info_list), reply.total, reply.num_filtered) == (1, 3, 2)
-    reply = gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest())
+    reply = pb.GetAllNodeInfoReply.FromString(gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest()))
     assert (len(reply.node_info_list), reply.total, reply.num_filtered) == (3, 3, 0)
 
 
@@ -115,3 +117,18 @@ async def test_shutting_down_is_answered_for_each_entry_and_asked_of_the_living(
 def test_an_id_of_a_wrong_length_is_refused(gcs: Caller, method: str, request_: object) -> None:
     with pytest.raises(Invalid, match="Expected NodeID to be 28 bytes, but got 3 bytes"):
         getattr(gcs, method)(request_)
+
+
+def test_a_listing_follows_every_change_of_a_record(gcs: Caller) -> None:
+    def listed() -> list[tuple[bytes, int]]:
+        reply = pb.GetAllNodeInfoReply.FromString(gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest()))
+        return sorted((node.node_id, node.state) for node in reply.node_info_list)
+
+    for number in range(3):
+        gcs.register(number)
+    one = pb.GetAllNodeInfoRequest(limit=1)
+    assert listed() == listed() == [(node_id(number), GcsNodeInfo.ALIVE) for number in range(3)]
+    assert len(pb.GetAllNodeInfoReply.FromString(gcs.GetAllNodeInfo(one)).node_info_list) == 1
+    gcs.UnregisterNode(pb.UnregisterNodeRequest(node_id=node_id(1)))
+    states = [GcsNodeInfo.ALIVE, GcsNodeInfo.DEAD, GcsNodeInfo.ALIVE]
+    assert listed() == [(node_id(number), state) for number, state in enumerate(states)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.gcs_service_grpc import NodeInfoGcsServiceBase
 from trio_gcs.ids import ClusterID, NodeID
 from trio_gcs.managers.nodes import NodeManager
 from trio_gcs.rpc.handlers import unary
+from trio_gcs.services.node_listing import NodeListing
 
 RAY_VERSION = "2.60.0"  # of the Ray whose place we take; its processes compare
 
@@ -17,6 +20,7 @@ class NodeInfoService(NodeInfoGcsServiceBase):
     def __init__(self, nodes: NodeManager, cluster_id: ClusterID) -> None:
         self._nodes = nodes
         self._cluster_id = cluster_id
+        self._listing = NodeListing()
 
     @unary
     def GetClusterId(self, request: pb.GetClusterIdRequest) -> pb.GetClusterIdReply:
@@ -47,9 +51,8 @@ class NodeInfoService(NodeInfoGcsServiceBase):
     @unary
     def GetAllNodeInfo(self, request: pb.GetAllNodeInfoRequest) -> pb.GetAllNodeInfoReply:
         """List nodes with all that is known of them, and say how many others there are."""
-        found = self._nodes.queries.select(request)
-        total = self._nodes.queries.total()
-        return pb.GetAllNodeInfoReply(node_info_list=found, total=total, num_filtered=total - len(found))
+        reply = self._listing.reply(self._nodes.queries.select(request), self._nodes.queries.total())
+        return cast("pb.GetAllNodeInfoReply", reply)  # octets: dispatch sends them as they are
 
     @unary
     def GetAllNodeAddressAndLiveness(
