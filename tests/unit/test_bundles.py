@@ -45,6 +45,11 @@ def test_spreading_uses_every_node_before_one_twice() -> None:
     assert sorted(placement.nodes.count(node_id) for node_id in views) == [1, 2, 2]
 
 
+def test_spreading_fills_a_node_that_is_alone() -> None:
+    assert place(Wish(SPREAD, [bundle(1)] * 4), [(A, cpus(4))]).nodes == (A, A, A, A)
+    assert place(Wish(SPREAD, [bundle(1)] * 5), [(A, cpus(4))]).outcome is Outcome.NOT_NOW
+
+
 def test_a_strict_spread_needs_a_node_per_bundle() -> None:
     views = {A: cpus(4), B: cpus(4)}
     assert set(place(Wish(STRICT_SPREAD, [bundle(1)] * 2), views.items()).nodes) == {A, B}

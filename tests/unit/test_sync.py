@@ -192,6 +192,27 @@ def test_a_node_that_counts_anew_is_heard_by_the_daemon_and_by_newcomers_only_un
     assert wire.told(b) == wire.told(c) == {(A, RESOURCE_VIEW, 11)}
 
 
+def test_a_node_that_repeats_its_last_version_after_it_returned_is_not_told_again() -> None:
+    wire = Wire()
+    a, b = wire.connect(A), wire.connect(B)
+    wire.say(a, view(A, 3))
+    assert wire.told(b) == {(A, RESOURCE_VIEW, 3)}
+    wire.relay.disconnect(a)
+    assert wire.say(wire.connect(A), view(A, 3))
+    assert wire.told(b) == set()
+    assert wire.told(wire.connect(C)) == {(A, RESOURCE_VIEW, 3)}
+
+
+def test_what_a_peer_said_of_others_is_not_kept_once_it_was_told_something_newer() -> None:
+    wire = Wire()
+    a, b = wire.connect(A), wire.connect(B)
+    wire.say(b, view(A, 3))
+    assert b.told_us
+    wire.say(a, view(A, 4))
+    assert wire.told(b) == {(A, RESOURCE_VIEW, 4)}
+    assert not b.told_us
+
+
 def test_a_second_stream_of_a_node_ends_the_first_and_keeps_what_it_said() -> None:
     wire = Wire()
     first = wire.connect(A)

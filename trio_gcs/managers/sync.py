@@ -202,8 +202,8 @@ class SyncRelay:
         entry = _Entry(key, version, raw, self._sequence)
         if old is not None:
             del self._newest[key]  # so that the new one goes to the end
-            below = old.below if old.is_current else old
-            while below is not None and below.version < version:
+            below: _Entry | None = old
+            while below is not None and below.version < version:  # so a current one always goes
                 below = below.below
             entry.below = below
         self._newest[key] = entry

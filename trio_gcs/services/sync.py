@@ -89,11 +89,9 @@ class RaySyncerService(RaySyncerBase):
 
     async def _gather(self, connection: Connection) -> None:
         """Let a batch grow for a while, but not beyond its number."""
-        waiting = self._relay.waiting(connection)
-        with trio.move_on_after(self._batch_delay_s if waiting else 0):
-            while waiting < self._batch_messages_max:
+        with trio.move_on_after(self._batch_delay_s):
+            while self._relay.waiting(connection) < self._batch_messages_max:
                 await self._tellers.park()
-                waiting = self._relay.waiting(connection)
 
 
 def _peer_of(stream: SyncStream) -> NodeID:
