@@ -18,7 +18,7 @@ CANCEL = "CancelLeasesWithResourceShapes"
 
 
 @pytest.fixture
-async def world(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> AsyncIterator[AutoscalerWorld]:
+async def world(nursery: trio.Nursery) -> AsyncIterator[AutoscalerWorld]:
     world = AutoscalerWorld(infeasible_tasks_fail_early=True)
     await nursery.start(world.ledger.serve)
     world.join(1, 2)
