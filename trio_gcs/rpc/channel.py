@@ -89,7 +89,7 @@ class Channel:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 if self._closed:
-                    return
+                    nursery.cancel_scope.cancel()
                 if self._attempt is not None:
                     nursery.start_soon(self._connect, self._attempt)
                 task_status.started(self)

@@ -44,7 +44,11 @@ class Link:
                 nursery.start_soon(self._write)
                 if self._keepalive_s < math.inf:
                     nursery.start_soon(self._keep_alive)
-                await self._read(task_status)
+                while not (self.connection.greeted or self._is_over):
+                    await self._read()
+                task_status.started()
+                while not self._is_over:
+                    await self._read()
                 with trio.move_on_after(_LAST_WORDS_S):
                     await self._written.wait()
                 nursery.cancel_scope.cancel()
@@ -82,25 +86,18 @@ class Link:
             call.wake()
         woken.clear()
 
-    async def _read(self, task_status: trio.TaskStatus[None]) -> None:
+    async def _read(self) -> None:
         connection = self.connection
-        is_started = False
-        while not self._is_over:
-            try:
-                octets = await self._stream.receive_some(_READ_BYTES_MAX)
-            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                connection.lost(f"the connection broke: {error.__cause__ or error}")
+        try:
+            octets = await self._stream.receive_some(_READ_BYTES_MAX)
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            connection.lost(f"the connection broke: {error.__cause__ or error}")
+        else:
+            if octets:
+                connection.receive(bytes(octets))
             else:
-                if octets:
-                    connection.receive(bytes(octets))
-                else:
-                    connection.lost("the server closed the connection")
-            if not is_started and (connection.greeted or connection.closed):
-                is_started = True
-                task_status.started()
-            self.flush()
-        if not is_started:
-            task_status.started()
+                connection.lost("the server closed the connection")
+        self.flush()
 
     async def _write(self) -> None:
         connection = self.connection

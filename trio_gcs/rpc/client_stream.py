@@ -231,7 +231,7 @@ class ClientStream(Call, Generic[Request, Answer]):
         try:
             if error is None and not self._cancelled:
                 if self.outcome is None or self.refused:
-                    await self.recv_trailing_metadata()
+                    await self.recv_trailing_metadata()  # noqa: ASYNC102 - the block has ended well
                 else:
                     self._raise_unless_fine()
         finally:

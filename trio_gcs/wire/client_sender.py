@@ -41,7 +41,7 @@ class ClientSender:
         self.draining = False
         self.closed: str | None = None
         self._limits = limits
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
         self._answers_count = 0  # of frames that the peer made us send, since the socket took any
         self._in_line: deque[Call] = deque()  # calls that wait for a stream
         self._starved: dict[Call, None] = {}  # calls that wait for the connection's window, in order
@@ -61,7 +61,7 @@ class ClientSender:
     @property
     def can_open(self) -> bool:
         """Whether new calls may be given to this connection."""
-        return not self.draining and self.closed is None and self._next_id <= frames.LARGEST_STREAM_ID
+        return not self.draining and self.closed is None
 
     @property
     def idle(self) -> bool:
@@ -75,7 +75,7 @@ class ClientSender:
 
     def take_output(self) -> bytes:
         """Return everything that is to be sent, in one piece."""
-        octets = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        octets = b"".join(self._out)
         self._out.clear()
         self._answers_count = 0
         return octets
@@ -179,6 +179,8 @@ class ClientSender:
             block += self._encoder.encode((), passing)
         stream_id = call.stream_id = self._next_id
         self._next_id += 2
+        if self._next_id > frames.LARGEST_STREAM_ID:
+            self.draining = True  # a connection has just so many streams; the next call makes a new one
         call.send_window = self._stream_send_window
         self.calls[stream_id] = call
         self._out.append(frames.header_frames(stream_id, block, end_stream=end, size_max=self._frame_size_max))
@@ -190,8 +192,9 @@ class ClientSender:
         assert unsent is not None, "nothing to pump"
         while unsent:
             chunk = unsent[0]
-            size = min(len(chunk), self._frame_size_max, self._send_window, call.send_window)
-            if size <= 0 and len(chunk):
+            room = max(0, min(self._frame_size_max, self._send_window, call.send_window))
+            size = min(len(chunk), room)
+            if not size and len(chunk):
                 if self._send_window <= 0:
                     self._starved[call] = None
                 return
@@ -202,12 +205,14 @@ class ClientSender:
             else:
                 unsent[0] = chunk[size:]
             flags = frames.END_STREAM if call.ended and not unsent else 0
-            self._out += (frames.pack_header(size << 8, flags, call.stream_id), bytes(chunk[:size]))
+            self._out += (frames.pack_header(size << 8, flags, call.stream_id), chunk[:size])
         if call.eager:
             self.woken.append(call)
 
     def _open_line(self) -> None:
-        while self._in_line and len(self.calls) < self._streams_max and self.can_open:
+        if not self.can_open:
+            self._refuse_line(Outcome(UNAVAILABLE, self.closed or "the connection takes no more calls"))
+        while self._in_line and len(self.calls) < self._streams_max and not self.draining:
             call = self._in_line.popleft()
             opening, call.opening = call.opening, None
             assert opening is not None, "a call in line has its opening"
