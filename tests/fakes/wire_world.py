@@ -86,7 +86,9 @@ class Method:
             self.owners.append(Owner(stream_id, body))
             connection.take(stream_id, self.owners[-1])
             return None
-        return bytes(int(body)) if self.kind == "big" else body
+        if self.kind == "big":
+            return bytes(int(body)) if body.isdigit() else bytes(len(body))
+        return body
 
     def open(self, connection, stream):
         self.owners.append(Owner(stream.id, stream=stream))
@@ -156,8 +158,12 @@ class World:
         self.seen += answer
         return answer
 
+    @staticmethod
+    def frame_of(stream_id, block, flags=frames.END_HEADERS):
+        return frames.frame(frames.HEADERS, flags, stream_id, block)
+
     def head(self, stream_id, headers=HEADERS, flags=frames.END_HEADERS):
-        return frames.frame(frames.HEADERS, flags, stream_id, self.encoder.encode(headers))
+        return self.frame_of(stream_id, self.encoder.encode(headers), flags)
 
     @staticmethod
     def body(stream_id, octets, flags=frames.END_STREAM):
