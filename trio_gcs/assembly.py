@@ -92,6 +92,7 @@ class Daemon:
         ledger, clock = self.ledger, wall_clock_ms
         kv = KVManager(self.kv_ledger)
         nodes = NodeManager(ledger, self.raylets, config, clock)
+        workers = WorkerManager(ledger, kv, config.dead_workers_max)
         groups = NoPlacementGroups()
         resources = ResourceManager(
             ledger,
@@ -106,7 +107,7 @@ class Daemon:
             resources=resources,
             sync=SyncRelay(resources.apply_report, nodes.health.mark_healthy),
             jobs=JobManager(ledger, clock),
-            workers=WorkerManager(ledger, kv, config.dead_workers_max),
+            workers=workers,
             actors=ActorManager(
                 ledger,
                 self.raylets,
@@ -116,6 +117,7 @@ class Daemon:
                 clock=clock,
                 rng=SystemRandom(),
                 random_bytes=os.urandom,
+                is_worker_dead=workers.is_dead,
             ),
             functions=FunctionManager(ledger, kv),
             runtime_env=RuntimeEnvManager(ledger, kv, os.urandom),

@@ -140,13 +140,23 @@ class KeptStore:
 class ActorWorld:
     """One actor manager, and everything that it talks to."""
 
-    def __init__(self, *, nodes: int = 0, store: Store | None = None, seed: int = 0, **knobs: object) -> None:
+    def __init__(
+        self,
+        *,
+        nodes: int = 0,
+        store: Store | None = None,
+        seed: int = 0,
+        raylets: FakeRaylets | None = None,
+        workers: FakeWorkers | None = None,
+        **knobs: object,
+    ) -> None:
         rng = Random(seed)
         self.now_ms = 1_000
         self.told: list[object] = []
         self.dead_jobs: set[bytes] = set()
-        self.raylets = FakeRaylets()
-        self.workers = FakeWorkers(self.raylets)
+        self.dead_workers: set[bytes] = set()
+        self.raylets = raylets or FakeRaylets()
+        self.workers = workers or FakeWorkers(self.raylets)
         self.nodes = PlayedNodes()
         self.raylets.script("KillLocalActor", KillLocalActorReply())
         self.raylets.script("CancelWorkerLease", CancelWorkerLeaseReply())
@@ -162,6 +172,7 @@ class ActorWorld:
             clock=lambda: self.now_ms,
             rng=rng,
             random_bytes=rng.randbytes,
+            is_worker_dead=self.dead_workers.__contains__,
         )
         reactions[NodeAdded] = (self.actors.wake,)
         reactions[NodeDied] = (self.actors.lose_node,)
@@ -219,6 +230,7 @@ class ActorWorld:
         worker = WorkerTableData(worker_address=at, exit_type=exit_type, exit_detail=detail)
         if raised:
             worker.creation_task_exception.formatted_exception_string = raised
+        self.dead_workers.add(at.worker_id)
         with self.ledger.change() as change:
             change.react(WorkerDied(worker))
         self.workers.drop_worker(at.worker_id)

@@ -142,6 +142,11 @@ class WorkerManager:
         """The row of a worker, or None."""
         return self._workers.get(WorkerID.parse(worker_id))
 
+    def is_dead(self, worker_id: bytes) -> bool:
+        """Whether the worker is known to have ended; nobody knows of one that was never heard of."""
+        worker = self._workers.get(worker_id)
+        return worker is not None and not worker.is_alive
+
     def select(self, limit: int | None, *, alive: bool = False, paused: bool = False) -> Selection:
         """So many workers at most; only those that are alive, or have threads at a breakpoint, where that is asked."""
         total = len(self._workers)

@@ -268,6 +268,19 @@ async def test_a_worker_granted_twice_is_not_taken_from_the_first(autojump_clock
         assert (world.kills(), world.row(1).address.worker_id) == ([], worker_id(100))
 
 
+async def test_a_worker_that_was_reported_dead_before_its_grant_got_through_is_not_taken(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    world = ActorWorld(nodes=1)
+    async with world.serving():
+        world.begin()
+        lease = await world.lease()
+        world.end_worker(address(1, 100))
+        grant(lease, 100)
+        assert (await world.grant(101)).peer == worker_id(101)
+        assert (world.row().num_restarts, len(world.leases())) == (0, 2)
+
+
 async def test_a_push_that_fails_is_repeated_to_the_same_worker_until_it_is_reported_dead(
     autojump_clock: trio.abc.Clock,
 ) -> None:

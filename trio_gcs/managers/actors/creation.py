@@ -51,6 +51,7 @@ class Creation:
         workers: Workers,
         nodes: Nodes,
         clock: Callable[[], int],
+        is_worker_dead: Callable[[bytes], bool],
         lease_retry_s: float,
         push_retry_s: float,
     ) -> None:
@@ -65,6 +66,7 @@ class Creation:
         self._workers = workers
         self._nodes = nodes
         self._clock = clock
+        self._is_worker_dead = is_worker_dead
         self._lease_retry_s = lease_retry_s
         self._push_retry_s = push_retry_s
         self._calls: trio.Nursery | None = None
@@ -165,6 +167,11 @@ class Creation:
         worker = reply.worker_address
         if self._is_used(worker.node_id, worker.worker_id):
             _log.error("worker %s was granted twice; asking for another one", worker.worker_id.hex())
+            self._attempts.repeat(change, actor_id, lease)
+            return
+        # Its death was reported before its grant got through. It will not be reported again, so nobody would end the
+        # pushing to it.
+        if self._is_worker_dead(worker.worker_id):
             self._attempts.repeat(change, actor_id, lease)
             return
         row = moved(self._book.actors[actor_id], Input.GRANT)

@@ -58,6 +58,7 @@ class ActorManager:
         clock: Callable[[], int],
         rng: Random,
         random_bytes: Callable[[int], bytes],
+        is_worker_dead: Callable[[bytes], bool],
     ) -> None:
         self._ledger = ledger
         self._workers = workers
@@ -89,6 +90,7 @@ class ActorManager:
             workers=workers,
             nodes=nodes,
             clock=clock,
+            is_worker_dead=is_worker_dead,
             lease_retry_s=config.lease_retry_s,
             push_retry_s=config.actor_push_retry_s,
         )
