@@ -59,7 +59,7 @@ def mutated(random, steps):
     steps = list(steps)
     for _ in range(random.randrange(4)):
         at = random.randrange(len(steps))
-        octets = bytearray(steps[at])
+        octets = bytearray(steps[at] or b"?")
         match random.randrange(7):
             case 0:
                 octets[random.randrange(len(octets))] ^= 1 << random.randrange(8)
