@@ -322,6 +322,22 @@ async def test_an_idle_worker_is_closed_and_called_again_when_needed(autojump_cl
         w.workers.drop_worker(WORKER)
 
 
+async def test_three_hundred_dead_workers_leave_no_task_and_no_connection(autojump_clock):
+    async with world() as w:
+        async with trio.open_nursery() as nursery:
+            for number in range(300):
+                worker_id = number.to_bytes(28, "big")
+                address = Address(node_id=NODE, worker_id=worker_id, ip_address=OWNER.ip_address, port=OWNER.port)
+                Asked(nursery, w.workers.wait_for_actor_ref_deleted, address, POLL)
+            await trio.sleep(1)
+            assert w.worker.open_count == 300
+            w.worker.take_down()
+            w.raylet.replies["IsLocalWorkerDead"] = IsLocalWorkerDeadReply(is_dead=True)
+        await trio.testing.wait_all_tasks_blocked()
+        assert w.worker.open_count == 0
+        assert not w.workers.running().child_tasks
+
+
 async def test_the_end_of_the_pool_ends_its_calls(autojump_clock):
     net_ended = trio.Event()
     async with trio.open_nursery() as nursery:

@@ -59,11 +59,13 @@ class Channel:
         tls: ssl.SSLContext | None = None,
         dial: Dial | None = None,
     ) -> None:
-        """`metadata` goes with every call. `dial` makes the byte stream in place of TCP, for tests."""
+        """`metadata` goes with every call; `tls` is set to offer HTTP/2 alone. `dial` makes the byte stream in place of TCP, for tests."""
         self.host = host
         self.port = port
         self._limits = limits or ChannelLimits()
         self._tls = tls
+        if tls is not None:
+            tls.set_alpn_protocols(["h2"])
         self._dial = dial or self._dial_tcp
         authority = f"[{host}]:{port}" if _is_ipv6(host) else f"{host}:{port}"
         self._kept = (
@@ -174,7 +176,7 @@ class Channel:
                 else:
                     attempt.why = connection.closed or "the server is closing the connection"
         except (OSError, trio.BrokenResourceError) as error:
-            attempt.why = str(error)
+            attempt.why = str(error.__cause__ or error)
         finally:
             self._attempt = None
             attempt.done.set()
@@ -184,7 +186,13 @@ class Channel:
         if self._tls is None:
             return stream
         secured = trio.SSLStream(stream, self._tls, server_hostname=self.host)
-        await secured.do_handshake()
+        is_secured = False
+        try:
+            await secured.do_handshake()
+            is_secured = True
+        finally:
+            if not is_secured:
+                await trio.aclose_forcefully(stream)
         return secured
 
 
