@@ -230,6 +230,13 @@ def test_demands_are_added_up_by_shape_and_list_of_selectors(world: World) -> No
     ]
 
 
+def test_where_nothing_waits_no_load_is_told(world: World) -> None:
+    world.add(A)
+    assert not world.usage().HasField("resource_load_by_shape")
+    world.resources.update_loads(load(A))
+    assert not world.usage().HasField("resource_load_by_shape")
+
+
 def test_adding_up_demands_leaves_what_nodes_told_as_it_is(world: World) -> None:
     world.add(A)
     world.resources.update_loads(load(A, demand(1, CPU=1), demand(2, CPU=1)))

@@ -139,7 +139,9 @@ class ResourceManager:
             return None
         usage = ResourceUsageBatchData(batch=[_usage_of(node_id, row) for node_id, row in self._rows.items()])
         loads = (row.load.resource_load_by_shape for row in self._rows.values() if row.load is not None)
-        usage.resource_load_by_shape.resource_demands.extend(total_demands(loads))
+        demands = total_demands(loads)
+        if demands:
+            usage.resource_load_by_shape.resource_demands.extend(demands)
         waiting = self._placement_group_load()
         if waiting is not None:
             usage.placement_group_load.CopyFrom(waiting)
