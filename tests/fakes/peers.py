@@ -205,7 +205,7 @@ class FakeWorkers(Switchboard, Workers):
 
     def __init__(self, raylets: FakeRaylets | None = None) -> None:
         Switchboard.__init__(self)
-        Workers.__init__(self, raylets or FakeRaylets(), GcsConfig())
+        Workers.__init__(self, FakeRaylets() if raylets is None else raylets, GcsConfig())
 
     def _worker(self, address) -> FakeWorker:
         worker = self._peers.get(address.worker_id)

@@ -183,6 +183,30 @@ async def test_a_silent_peer_is_given_up_by_keepalive(autojump_clock):
         assert nursery.child_tasks == frozenset()
 
 
+async def test_keepalive_gives_up_a_peer_that_does_not_even_read(autojump_clock):
+    async with trio.open_nursery() as nursery:
+
+        async def dial() -> trio.abc.Stream:
+            ours, theirs = trio.testing.lockstep_stream_pair()
+            nursery.start_soon(stop_reading, theirs)
+            await trio.lowlevel.checkpoint()
+            return ours
+
+        async def stop_reading(stream: trio.abc.Stream) -> None:
+            nursery.start_soon(stream.send_all, frames.settings_frame(()))
+            await stream.receive_some(10_000)
+            await trio.sleep_forever()
+
+        channel = Channel("10.0.0.1", 1, limits=ChannelLimits(keepalive_s=10, pong_within_s=5), dial=dial)
+        nursery.start_soon(channel.run)
+        with pytest.raises(GRPCError) as caught:
+            await say(channel)(HI)
+        assert "pings" in caught.value.message
+        await trio.testing.wait_all_tasks_blocked()
+        assert channel.ready_link is None
+        nursery.cancel_scope.cancel()
+
+
 async def test_keepalive_keeps_quiet_while_there_are_no_calls(autojump_clock):
     limits = ChannelLimits(keepalive_s=10, pong_within_s=5)
     async with channel_to_host(limits) as (channel, _host):

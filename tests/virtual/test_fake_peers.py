@@ -90,4 +90,4 @@ async def test_workers_are_known_by_their_id_and_a_timeout_is_a_remote_error(aut
     workers.script("NumPendingTasks", NumPendingTasksReply(num_pending_tasks=3))
     assert (await workers.num_pending_tasks(OWNER, NumPendingTasksRequest(), 2)).num_pending_tasks == 3
     workers.drop_workers_of(NODE)
-    assert len(workers) == 0
+    assert workers.peers_count == 0

@@ -175,7 +175,7 @@ async def test_dropping_a_raylet_ends_parked_and_pending_calls_and_its_connectio
         await trio.testing.wait_all_tasks_blocked()
         assert all(isinstance(one.error, RemoteGone) for one in [*pending, parked])
         assert w.raylet.open_count == 0
-        assert len(w.raylets) == 0
+        assert w.raylets.peers_count == 0
         with pytest.raises(RemoteGone):
             await w.raylets.drain_raylet(NODE, DrainRayletRequest())
 
@@ -314,7 +314,7 @@ async def test_an_idle_worker_is_closed_and_called_again_when_needed(autojump_cl
         assert w.worker.open_count == 1
         await trio.sleep(70)
         assert w.worker.open_count == 0
-        assert len(w.workers) == 0
+        assert w.workers.peers_count == 0
         long_poll = Asked(nursery, w.workers.wait_for_actor_ref_deleted, OWNER, POLL)
         await trio.sleep(1_000)
         assert w.worker.open_count == 1

@@ -43,7 +43,7 @@ class Link:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
                 if self._keepalive_s < math.inf:
-                    nursery.start_soon(self._keep_alive)
+                    nursery.start_soon(self._keep_alive, nursery.cancel_scope)
                 while not (self.connection.greeted or self._is_over):
                     await self._read()
                 task_status.started()
@@ -119,7 +119,7 @@ class Link:
         self._writer = None
         return Abort.SUCCEEDED
 
-    async def _keep_alive(self) -> None:
+    async def _keep_alive(self, scope: trio.CancelScope) -> None:
         while True:
             await trio.sleep(self._keepalive_s)
             if self.connection.idle:
@@ -130,4 +130,5 @@ class Link:
             await trio.sleep(self._pong_within_s)
             if self.connection.pongs_count == before:
                 self.lost("the server does not answer pings")
+                scope.cancel()  # reader and writer may both wait for the peer
                 return

@@ -181,7 +181,9 @@ class Pool(Generic[Key, SomePeer]):
                 for key in list(self._peers):
                     self._drop(key)
 
-    def __len__(self) -> int:
+    @property
+    def peers_count(self) -> int:
+        """How many peers there are clients of."""
         return len(self._peers)
 
     def running(self) -> trio.Nursery:
