@@ -167,7 +167,8 @@ class Stream(Generic[Request, Reply]):
     def lost(self) -> None:
         """Hear that the caller is gone: the handler is cancelled."""
         self.gone = True
-        self._readable.set()
-        self._writable.set()
+        # The handler's scope first: a task of it that waits is cancelled, and not woken as if the call had ended well.
         if self.on_lost is not None:
             self.on_lost()
+        self._readable.set()
+        self._writable.set()
