@@ -15,6 +15,7 @@ from h2.events import DataReceived, PingReceived, RequestReceived, StreamEnded, 
 from h2.settings import SettingCodes
 
 from trio_gcs.wire.client_connection import ClientConnection
+from trio_gcs.wire.frames import goaway_frame
 from trio_gcs.wire.messages import pack_prefix
 
 Headers = Iterable[tuple[str, str]]
@@ -61,6 +62,7 @@ class H2Server:
         self.ended: list[Request] = []
         self.pings = 0
         self._generous = generous  # gives back the windows of what it received at once
+        self._raw = b""
         self._unsent: dict[int, deque[bytes]] = {}
         self._trailers: dict[int, Headers] = {}
 
@@ -86,7 +88,8 @@ class H2Server:
         self._send_unsent()
 
     def take(self) -> bytes:
-        return self.connection.data_to_send()
+        raw, self._raw = self._raw, b""
+        return self.connection.data_to_send() + raw
 
     # Replies.
 
@@ -114,6 +117,10 @@ class H2Server:
 
     def reset(self, stream_id: int, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
         self.connection.reset_stream(stream_id, code)
+
+    def leave(self, last_stream_id: int) -> None:
+        """Say that no later stream will be served, and go on with the others; h2 itself knows no graceful end."""
+        self._raw += goaway_frame(last_stream_id, 0)
 
     def _send_unsent(self) -> None:
         for stream_id, pieces in list(self._unsent.items()):

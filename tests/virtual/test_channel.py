@@ -60,7 +60,7 @@ def agree(server: H2Server, request: Request) -> None:
 
 
 def go_away(server: H2Server, request: Request) -> None:
-    server.connection.close_connection(last_stream_id=request.stream_id - 2)
+    server.leave(request.stream_id - 2)
 
 
 def be_silent(_server: H2Server, _request: Request) -> None:

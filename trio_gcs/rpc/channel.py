@@ -78,7 +78,7 @@ class Channel:
             (b"grpc-accept-encoding", ACCEPTED),
             *encode_metadata(metadata),
         )
-        self._methods: dict[str, Method[Any, Any]] = {}
+        self._methods: dict[object, Method[Any, Any]] = {}
         self._nursery: trio.Nursery | None = None
         self._attempt: _Attempt | None = None
         self._link: Link | None = None
@@ -131,9 +131,10 @@ class Channel:
         at = math.inf if timeout is None else trio.current_time() + timeout
         if deadline is not None:
             at = min(at, trio.current_time() + deadline.time_remaining())
-        method = self._methods.get(name)
+        key = (name, cardinality, request_type, reply_type)  # stubs of both generators may share a channel
+        method = self._methods.get(key)
         if method is None:
-            method = self._methods[name] = Method(name, cardinality, request_type, reply_type)
+            method = self._methods[key] = Method(name, cardinality, request_type, reply_type)
         passing = tuple(encode_metadata(metadata)) if metadata else ()
         return ClientStream(self, method, deadline=at, passing=passing)
 
