@@ -32,7 +32,11 @@ class Echo:
 
     @unary
     def Fail(self, request: StringValue) -> StringValue:
-        kinds = {"told": NotFound("no such thing"), "grpc": GRPCError(Status.DATA_LOSS, "gone: 100% of ü"), "bug": ValueError("bug")}
+        kinds = {
+            "told": NotFound("no such thing"),
+            "grpc": GRPCError(Status.DATA_LOSS, "gone: 100% of ü"),
+            "bug": ValueError("bug"),
+        }
         raise kinds.get(request.value) or AssertionError("the daemon must not go on")
 
     @unary

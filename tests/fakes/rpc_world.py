@@ -3,8 +3,8 @@
 from contextlib import asynccontextmanager
 
 import trio
-from tests.fakes.wire_world import World, prefixed, with_header
 
+from tests.fakes.wire_world import World, prefixed, with_header
 from trio_gcs.rpc.dispatch import Dispatch
 from trio_gcs.wire import frames
 from trio_gcs.wire.limits import Limits
@@ -67,7 +67,9 @@ class RpcWorld(World):
         self.next_id += 2
         octets = message if isinstance(message, bytes) else message.SerializeToString()
         self.now = trio.current_time()
-        self.send(self.head(self.next_id, with_header((":path", path), *headers)) + self.body(self.next_id, prefixed(octets)))
+        self.send(
+            self.head(self.next_id, with_header((":path", path), *headers)) + self.body(self.next_id, prefixed(octets))
+        )
         return self.next_id
 
     def open(self, path, *headers):

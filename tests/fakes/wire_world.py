@@ -38,6 +38,9 @@ def prefixed(body, compressed=0):
     return pack_prefix(compressed, len(body)) + body
 
 
+HELLO = prefixed(b"hello")
+
+
 class Frame(NamedTuple):
     kind: int
     flags: int
@@ -188,7 +191,7 @@ class World:
         self.seen.clear()
         return {stream_id: Answer(dict(h), bytes(b), r) for stream_id, (h, b, r) in calls.items()}
 
-    def call(self, headers=HEADERS, octets=prefixed(b"hello"), stream_id=1):
+    def call(self, headers=HEADERS, octets=HELLO, stream_id=1):
         """One whole call; returns its answer."""
         self.send(self.head(stream_id, headers) + self.body(stream_id, octets))
         return self.answers()[stream_id]

@@ -258,9 +258,7 @@ class Method:
 
     # Promises.
 
-    def park(
-        self, parked: Parked[Any], connection: Receiver, stream_id: int, deadline: float, began_at: float
-    ) -> None:
+    def park(self, parked: Parked[Any], connection: Receiver, stream_id: int, deadline: float, began_at: float) -> None:
         """Wait for a promise to be kept, without a task."""
         parked.connection = connection
         parked.stream_id = stream_id

@@ -137,7 +137,11 @@ class Stream(Generic[Request, Reply]):
         self._connection.abandon(self._wire.id, ErrorCode.CANCEL)
 
     def end(
-        self, status: int, message: str | None = None, details: bytes | None = None, metadata: MetadataLike | None = None
+        self,
+        status: int,
+        message: str | None = None,
+        details: bytes | None = None,
+        metadata: MetadataLike | None = None,
     ) -> None:
         """End the call, unless it has ended."""
         fields = status_fields(status, message, details) + encode_metadata(metadata)

@@ -98,6 +98,12 @@ class Control(Sender):
     def tick(self, now: float) -> str | None:
         """Look at the clock once in a while; returns why the connection must be dropped, or None."""
         limits = self.limits
+        if self.blocked:
+            # It is not read while it does not read, so its silence says nothing; whoever sends watches its progress.
+            self._read_at = now
+            self._pinged_at = None
+            self._unfinished_since = inf if self._unfinished_since == inf else now
+            return None
         if not self._greeted and now - self._born_at > limits.handshake_timeout_s:
             return "no preface and settings in time"
         if now - self._unfinished_since > limits.frame_timeout_s:

@@ -180,4 +180,3 @@ class ServerConnection(Receiver):
         special = not self._greeted or self._block is not None or self._final_id is not None
         self._known = _NO_BLOCKS if special else self._memory.known
         self._hot = _NO_STREAMS if special or self.held else self.streams
-

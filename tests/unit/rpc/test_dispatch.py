@@ -6,9 +6,9 @@ import trio
 from google.protobuf.wrappers_pb2 import StringValue
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
+
 from tests.fakes.echo_service import Echo
 from tests.fakes.rpc_world import FakeSettler, messages_of, rpc_world
-
 from trio_gcs.errors import Code, Invalid, NotFound, StoreError
 from trio_gcs.generated.ray.gcs_service_pb2 import InternalKVGetReply, InternalKVGetRequest
 from trio_gcs.rpc.handlers import Parked, unary
@@ -315,7 +315,9 @@ async def test_promises_expire_each_at_its_deadline(autojump_clock):
         expired = []
         for _ in range(12):
             await trio.sleep(1)
-            expired += [(trio.current_time() // 1, sid) for sid, answer in (await client.settle()).items() if answer.status == 4]
+            expired += [
+                (trio.current_time() // 1, sid) for sid, answer in (await client.settle()).items() if answer.status == 4
+            ]
         begun = expired[0][0] - 3
         assert [(at - begun, sid) for at, sid in expired] == [(3, 3), (5, 1), (9, 5)]
         assert [parked.gone for parked in echo.parked] == [True, True, True, False]

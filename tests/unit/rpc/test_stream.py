@@ -5,9 +5,9 @@ import trio
 from google.protobuf.wrappers_pb2 import StringValue
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import ProtocolError
+
 from tests.fakes.echo_service import Echo
 from tests.fakes.rpc_world import messages_of, rpc_world
-
 from trio_gcs.wire import frames
 
 CHAT, COUNT, SUM = "/test.Echo/Chat", "/test.Echo/Count", "/test.Echo/Sum"

@@ -2,9 +2,9 @@
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
+
 from tests.fakes.echo_service import Echo
 from tests.fakes.rpc_world import rpc_world
-
 from trio_gcs.rpc.verdict import Gatekeeper
 
 CLUSTER = "ab" * 28

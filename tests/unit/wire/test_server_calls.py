@@ -6,8 +6,8 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 
+from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 from trio_gcs.wire import frames
 from trio_gcs.wire.frames import ErrorCode
 
@@ -45,7 +45,9 @@ def test_a_change_of_the_table_forgets_remembered_blocks():
         world.send(world.request(stream_id))
     moved = world.head(7, with_header(("x-new", "entry"), (":path", "/t.T/Echo"))) + world.body(7, prefixed(b"x"))
     world.send(moved + world.request(9))
-    assert {stream_id: answer.status for stream_id, answer in world.answers().items()} == dict.fromkeys((1, 3, 5, 7, 9), 0)
+    assert {stream_id: answer.status for stream_id, answer in world.answers().items()} == dict.fromkeys(
+        (1, 3, 5, 7, 9), 0
+    )
 
 
 @pytest.mark.parametrize("content_type", ["application/grpc", "application/grpc+proto", "application/grpc;charset=x"])

@@ -3,8 +3,8 @@
 from random import Random
 
 import pytest
-from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 
+from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 from trio_gcs.wire import frames
 from trio_gcs.wire.stream import WireStream
 
@@ -16,7 +16,10 @@ LENGTH_AND_KIND = slice(0, 4)
 def session(random):
     """The octets of a client that does a bit of everything, frame by frame."""
     world = World(greet=False)
-    steps = [frames.PREFACE, frames.settings_frame([(frames.INITIAL_WINDOW_SIZE, random.choice([0, 10, 65_535, 2**20]))])]
+    steps = [
+        frames.PREFACE,
+        frames.settings_frame([(frames.INITIAL_WINDOW_SIZE, random.choice([0, 10, 65_535, 2**20]))]),
+    ]
     for number in range(random.randrange(1, 12)):
         stream_id = 2 * number + 1
         headers = with_header((":path", random.choice(PATHS)), *random.sample(EXTRAS, random.randrange(3)))
@@ -76,7 +79,15 @@ def mutated(random, steps):
                 steps[at], steps[other] = steps[other], steps[at]
                 continue
             case _:
-                steps.insert(at, frames.frame(random.randrange(12), random.randrange(256), random.randrange(8), random.randbytes(random.randrange(40))))
+                steps.insert(
+                    at,
+                    frames.frame(
+                        random.randrange(12),
+                        random.randrange(256),
+                        random.randrange(8),
+                        random.randbytes(random.randrange(40)),
+                    ),
+                )
                 continue
         steps[at] = bytes(octets)
     return b"".join(steps)

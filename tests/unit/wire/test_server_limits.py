@@ -1,8 +1,8 @@
 """What a hostile or a dead peer may cost: floods, sizes, times, and a reader that does not read. And a graceful end."""
 
 import pytest
-from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 
+from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 from trio_gcs.wire import frames
 from trio_gcs.wire.frames import ErrorCode, frame
 
@@ -91,7 +91,11 @@ def test_a_flood_of_continuations_ends_the_connection(size):
 def test_a_header_block_over_the_limit_ends_the_connection(parts):
     world = World(header_list_bytes_max=4000)
     block = bytes(5000)
-    world.send(frame(frames.HEADERS, 0, 1, block[:2000]) + frame(frames.CONTINUATION, EH, 1, block) if parts else frame(frames.HEADERS, EH, 1, block))
+    world.send(
+        frame(frames.HEADERS, 0, 1, block[:2000]) + frame(frames.CONTINUATION, EH, 1, block)
+        if parts
+        else frame(frames.HEADERS, EH, 1, block)
+    )
     assert world.connection.closed
 
 
@@ -170,7 +174,9 @@ def test_more_waiting_calls_than_the_limit_are_refused():
     reluctant(world)
     for stream_id in range(1, 31, 2):
         world.send(world.request(stream_id, b"100000", "/t.T/Big"))
-    refused = [stream_id for stream_id, answer in world.answers().items() if answer.resets == [ErrorCode.REFUSED_STREAM]]
+    refused = [
+        stream_id for stream_id, answer in world.answers().items() if answer.resets == [ErrorCode.REFUSED_STREAM]
+    ]
     assert len(refused) == 15 - 2 - 5
 
 
@@ -225,6 +231,17 @@ def test_a_peer_that_answers_the_ping_stays():
         (ping,) = world.sent()
         world.send(frames.ping_frame(ping.payload, ack=True))
     assert not world.connection.closed
+
+
+def test_the_silence_of_a_peer_that_we_do_not_read_says_nothing():
+    world = World(keepalive_period_s=10.0, keepalive_timeout_s=20.0, frame_timeout_s=20.0)
+    world.send(world.request(1, path="/t.T/Take") + b"half a frame"[:5])
+    world.connection.flushed(1000)
+    for _ in range(10):
+        world.now += 30
+        assert world.connection.tick(world.now) is None
+    world.connection.flushed(0)
+    assert world.connection.tick(world.now + 5) is None
 
 
 def test_an_idle_connection_is_left_alone():

@@ -9,8 +9,8 @@ from h2.exceptions import ProtocolError
 from hpack import Encoder
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 
+from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 from trio_gcs.wire import frames
 from trio_gcs.wire.frames import frame
 
@@ -49,7 +49,13 @@ def header_frames(draw):
 def raw_frames(draw):
     kind = draw(st.sampled_from([*range(10), 42]))
     flags = draw(st.sampled_from([0, ES, EH, PADDED, ES | PADDED]))
-    return ("raw", kind, flags, draw(stream_ids), draw(st.sampled_from([b"", bytes(4), bytes(5), bytes(6), bytes(8), b"\x02ab"])))
+    return (
+        "raw",
+        kind,
+        flags,
+        draw(stream_ids),
+        draw(st.sampled_from([b"", bytes(4), bytes(5), bytes(6), bytes(8), b"\x02ab"])),
+    )
 
 
 def whole(octets):
@@ -59,7 +65,9 @@ def whole(octets):
 well_formed = st.one_of(
     st.builds(lambda s, f, m: ("octets", frame(frames.DATA, f, s, m)), stream_ids, st.sampled_from([0, ES]), messages),
     st.builds(lambda s: ("octets", frames.reset_frame(s, 8)), stream_ids),
-    st.builds(lambda s, n: ("octets", frames.window_update_frame(s, n)), stream_ids, st.sampled_from([0, 1, 2**31 - 1])),
+    st.builds(
+        lambda s, n: ("octets", frames.window_update_frame(s, n)), stream_ids, st.sampled_from([0, 1, 2**31 - 1])
+    ),
     st.builds(
         lambda key, value: ("octets", frames.settings_frame([(key, value)])),
         st.integers(1, 7),

@@ -1,8 +1,8 @@
 """RFC 9113, rule by rule: what ends the connection, what ends the stream, and what must be borne."""
 
 import pytest
-from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 
+from tests.fakes.wire_world import HEADERS, World, prefixed, with_header
 from trio_gcs.wire import frames
 from trio_gcs.wire.frames import ErrorCode, frame, pack_header
 
@@ -43,8 +43,14 @@ CONNECTION_ERRORS = {
     "a push promise of a client": (frame(frames.PUSH_PROMISE, EH, 1, bytes(8)), PROTOCOL),
     "a continuation of nothing": (frame(frames.CONTINUATION, EH, 1), PROTOCOL),
     "priority on stream zero": (frame(frames.PRIORITY, 0, 0, bytes(5)), PROTOCOL),
-    "a header block interrupted by ping": (frame(frames.HEADERS, 0, 1, b"\x83") + frames.ping_frame(bytes(8)), PROTOCOL),
-    "a header block interrupted by an unknown frame": (frame(frames.HEADERS, 0, 1, b"\x83") + frame(99, 0, 0), PROTOCOL),
+    "a header block interrupted by ping": (
+        frame(frames.HEADERS, 0, 1, b"\x83") + frames.ping_frame(bytes(8)),
+        PROTOCOL,
+    ),
+    "a header block interrupted by an unknown frame": (
+        frame(frames.HEADERS, 0, 1, b"\x83") + frame(99, 0, 0),
+        PROTOCOL,
+    ),
     "a header block continued on another stream": (
         frame(frames.HEADERS, 0, 1, b"\x83") + frame(frames.CONTINUATION, EH, 3),
         PROTOCOL,
@@ -53,7 +59,10 @@ CONNECTION_ERRORS = {
     "a padded frame without a pad length": (frame(frames.HEADERS, EH | frames.PADDED, 1), SIZE),
     "headers too short for their priority": (frame(frames.HEADERS, EH | frames.PRIORITY_FLAG, 1, b"abc"), SIZE),
     "a frame over our size": (pack_header(65_537 << 8, 0, 1), SIZE),
-    "a block that does not decode": (frame(frames.HEADERS, EH, 1, b"\xff\xff\xff\xff\xff"), ErrorCode.COMPRESSION_ERROR),
+    "a block that does not decode": (
+        frame(frames.HEADERS, EH, 1, b"\xff\xff\xff\xff\xff"),
+        ErrorCode.COMPRESSION_ERROR,
+    ),
     "a block with an index out of the table": (frame(frames.HEADERS, EH, 1, b"\xfe"), ErrorCode.COMPRESSION_ERROR),
     "a table larger than allowed": (frame(frames.HEADERS, EH, 1, b"\x3f\xe2\x1f"), ErrorCode.COMPRESSION_ERROR),
 }
@@ -128,7 +137,11 @@ def test_a_preface_may_come_in_parts_and_is_answered_with_settings_and_an_acknow
     world = World(greet=False)
     for octet in frames.PREFACE + frames.settings_frame([]):
         world.send(bytes((octet,)))
-    assert [(seen.kind, seen.flags) for seen in world.seen] == [(frames.SETTINGS, 0), (frames.WINDOW_UPDATE, 0), (frames.SETTINGS, 1)]
+    assert [(seen.kind, seen.flags) for seen in world.seen] == [
+        (frames.SETTINGS, 0),
+        (frames.WINDOW_UPDATE, 0),
+        (frames.SETTINGS, 1),
+    ]
 
 
 def test_unknown_frames_and_settings_are_ignored():
@@ -139,14 +152,18 @@ def test_unknown_frames_and_settings_are_ignored():
 
 def test_the_reserved_bit_of_a_stream_id_is_ignored():
     world = World()
-    world.send(frame(frames.HEADERS, EH, 1 | 1 << 31, world.encoder.encode(HEADERS)) + world.body(1 | 1 << 31, prefixed(b"x")))
+    world.send(
+        frame(frames.HEADERS, EH, 1 | 1 << 31, world.encoder.encode(HEADERS)) + world.body(1 | 1 << 31, prefixed(b"x"))
+    )
     assert world.answers()[1].body == prefixed(b"x")
 
 
 def test_padding_and_priority_are_taken_off():
     world = World()
     block = world.encoder.encode(HEADERS)
-    world.send(frame(frames.HEADERS, EH | frames.PADDED | frames.PRIORITY_FLAG, 1, b"\x03" + bytes(5) + block + bytes(3)))
+    world.send(
+        frame(frames.HEADERS, EH | frames.PADDED | frames.PRIORITY_FLAG, 1, b"\x03" + bytes(5) + block + bytes(3))
+    )
     world.send(frame(frames.DATA, ES | frames.PADDED, 1, b"\x02" + prefixed(b"x") + bytes(2)))
     assert world.answers()[1].body == prefixed(b"x")
 
@@ -165,7 +182,9 @@ def test_trailers_end_a_request():
     assert world.answers()[1].body == prefixed(b"x")
 
 
-@pytest.mark.parametrize(("headers", "flags"), [([("a", "b")], EH), ([(":path", "/")], EH | ES), ([("A", "b")], EH | ES)])
+@pytest.mark.parametrize(
+    ("headers", "flags"), [([("a", "b")], EH), ([(":path", "/")], EH | ES), ([("A", "b")], EH | ES)]
+)
 def test_trailers_must_end_the_stream_and_carry_no_pseudo_header(headers, flags):
     world = World()
     world.send(world.head(1) + world.body(1, prefixed(b"x"), 0) + world.head(1, headers, flags))
@@ -199,7 +218,9 @@ def test_what_was_on_its_way_to_a_stream_that_we_closed_is_discarded():
     world = World()
     world.send(world.head(1, with_header((":path", "/no/such"))))
     assert world.answers()[1].resets == [ErrorCode.NO_ERROR]
-    world.send(world.body(1, prefixed(b"x"), 0) + world.head(1, [("a", "b")], EH | ES) + frames.window_update_frame(1, 5))
+    world.send(
+        world.body(1, prefixed(b"x"), 0) + world.head(1, [("a", "b")], EH | ES) + frames.window_update_frame(1, 5)
+    )
     assert world.seen == []
     assert world.goaway is None
 
