@@ -209,12 +209,6 @@ async def test_a_server_that_dies_ends_its_calls_with_unavailable():
         channel.server.stop(None)
 
 
-async def test_the_servers_limit_on_streams_makes_calls_wait_not_fail():
-    async with channel_to_grpcio(**{"grpc.max_concurrent_streams": 3}) as channel, trio.open_nursery() as nursery:
-        for _ in range(12):
-            nursery.start_soon(unary(channel, "Sleep"), Raw(b"0.01"))
-
-
 async def test_a_reply_beyond_the_limit_is_exhaustion_and_ends_its_call_alone():
     limits = ChannelLimits(connection=ClientLimits(message_bytes_max=1_000))
     async with channel_to_grpcio(limits) as channel:
