@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
 from trio_gcs.errors import StartError
-from trio_gcs.scheduling.policies import BUILT_IN, hybrid
+from trio_gcs.scheduling.bundles import Outcome
+from trio_gcs.scheduling.policies import BUILT_IN, Ask, Choice, hybrid
 from trio_gcs.scheduling.registry import GROUP, policy_named, policy_names
+from trio_gcs.scheduling.view import NodeView, Request
 
 MODULE = """
 from trio_gcs.scheduling.bundles import Outcome
@@ -74,3 +78,17 @@ def test_a_name_of_ours_cannot_be_taken() -> None:
 def test_a_policy_that_cannot_be_used_ends_the_start_with_one_line(name: str, text: str) -> None:
     with pytest.raises(StartError, match=text):
         policy_named(name)
+
+
+def test_the_policy_in_the_docs_works() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    full, empty, tiny = (NodeView({"CPU": total}, {"CPU": free}, {}) for total, free in ((8, 4), (8, 8), (2, 2)))
+    nodes = {b"full": full, b"empty": empty, b"tiny": tiny}
+    chosen = [names["fullest_first"](Ask(Request({"CPU": need})), nodes.items(), Random(0)) for need in (3, 5, 9)]
+    assert chosen == [
+        Choice(Outcome.PLACED, b"full"),
+        Choice(Outcome.PLACED, b"empty"),
+        Choice(Outcome.INFEASIBLE),
+    ]

@@ -16,6 +16,7 @@ from trio_gcs.events.domain import NodeDraining
 from trio_gcs.generated.ray import autoscaler_pb2 as pb
 from trio_gcs.generated.ray.node_manager_pb2 import DrainRayletReply, DrainRayletRequest
 from trio_gcs.generated.ray.node_manager_pb2 import ResizeLocalResourceInstancesReply as ResizeReply
+from trio_gcs.rpc.handlers import plain_function
 from trio_gcs.store.base import Write
 from trio_gcs.store.memory import MemoryStore
 
@@ -131,6 +132,33 @@ async def test_nonsense_is_refused_at_once(world: AutoscalerWorld, asked: pb.Dra
         drain(world, asked)
     assert str(caught.value) == text
     assert world.preempted == []
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.outcomes: list[object] = []
+
+    def keep(self, parked: object, outcome: object) -> None:
+        self.outcomes.append(outcome)
+
+    def forget(self, parked: object) -> None:
+        raise AssertionError("the caller waits")
+
+
+async def test_the_service_promises_the_raylets_decision(world: AutoscalerWorld) -> None:
+    kept = Kept()
+    promise = plain_function(world.service.DrainNode)(request())
+    assert promise.bind(kept) is None
+    (await world.raylets.called("DrainRaylet")).answer(NO)
+    await settle()
+    assert kept.outcomes == [pb.DrainNodeReply(is_accepted=False, rejection_reason_message="busy")]
+
+
+async def test_the_service_resizes(world: AutoscalerWorld) -> None:
+    world.raylets.script("ResizeLocalResourceInstances", ResizeReply(total_resources={"CPU": 8}))
+    asked = pb.ResizeRayletResourceInstancesRequest(node_id=node_id(1), resources={"CPU": 8})
+    reply = await plain_function(world.service.ResizeRayletResourceInstances)(asked)
+    assert reply == pb.ResizeRayletResourceInstancesReply(total_resources={"CPU": 8})
 
 
 # The raylet is silent.
