@@ -20,6 +20,17 @@ class Echo:
         self.cancelled = []
         self.started = []
         self.gate = trio.Event()
+        self._news = trio.Event()
+
+    def note(self, where, what):
+        where.append(what)
+        self._news.set()
+        self._news = trio.Event()
+
+    async def until(self, come_true):
+        """Wait until something that was noted makes this true."""
+        while not come_true():
+            await self._news.wait()
 
     @unary
     def Now(self, request: StringValue) -> StringValue:
@@ -41,7 +52,7 @@ class Echo:
 
     @unary
     async def Later(self, request: StringValue) -> StringValue:
-        self.started.append(request.value)
+        self.note(self.started, request.value)
         try:
             if request.value == "gate":
                 await self.gate.wait()
@@ -50,7 +61,7 @@ class Echo:
             else:
                 await trio.lowlevel.checkpoint()
         except trio.Cancelled:
-            self.cancelled.append(request.value)
+            self.note(self.cancelled, request.value)
             raise
         return StringValue(value=request.value)
 
@@ -59,10 +70,11 @@ class Echo:
         parked = Parked()
         if request.value == "early":
             parked.answer(StringValue(value="early"))
-        self.parked.append(parked)
+        self.note(self.parked, parked)
         return parked
 
     async def Chat(self, stream):
+        self.note(self.started, "chat")
         await stream.send_initial_metadata(metadata={"greeting": "hello", "token-bin": b"\0\1\xff"})
         try:
             async for message in stream:
@@ -70,7 +82,7 @@ class Echo:
                     raise GRPCError(Status.DATA_LOSS, "as you wish", b"details")
                 await stream.send_message(StringValue(value=message.value.upper()))
         except trio.Cancelled:
-            self.cancelled.append("chat")
+            self.note(self.cancelled, "chat")
             raise
         await stream.send_trailing_metadata(metadata={"farewell": "bye"})
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trio_gcs.wire.receiver import Receiver
 
 DEADLINE_PASSED = GRPCError(Status.DEADLINE_EXCEEDED, "Deadline Exceeded")
+STOPPING = GRPCError(Status.UNAVAILABLE, "the server is shutting down")
 
 
 class _Interruptible:

@@ -23,7 +23,7 @@ from grpclib.exceptions import GRPCError
 
 from trio_gcs.errors import GcsError, StoreError
 from trio_gcs.rpc import codec
-from trio_gcs.rpc.calls import DEADLINE_PASSED, SettledReply, StreamCall, UnaryCall
+from trio_gcs.rpc.calls import STOPPING, SettledReply, StreamCall, UnaryCall
 from trio_gcs.rpc.deadlines import Deadlines
 from trio_gcs.rpc.handlers import Parked, plain_function
 from trio_gcs.rpc.metrics import MethodCounts
@@ -99,6 +99,7 @@ class Dispatch:
         self.deadlines = Deadlines()
         self._gatekeeper = Gatekeeper(token, cluster_id)
         self.methods: dict[bytes, Method] = {}
+        self.stopping = False  # promises and streams, which would not end by themselves, are refused
 
     def add(self, services: Iterable[IServable]) -> None:
         """Serve the methods of these services too."""
@@ -198,6 +199,10 @@ class Method:
 
     def open(self, connection: Receiver, stream: WireStream) -> None:
         """Begin a streaming call."""
+        if self.dispatch.stopping:
+            self.counts.refused(STOPPING.status.value)
+            connection.send_trailers(stream, status_fields(STOPPING.status.value, STOPPING.message))
+            return
         self.counts.started += 1
         call: Stream[Any, Any] = Stream(connection, stream, self.read_message, self.write, writes_many=self.writes_many)
         self.dispatch.pool.run(StreamCall(self, call, perf_counter()))
@@ -268,6 +273,8 @@ class Method:
         early = parked.bind(self)
         if early is not None:
             self.keep(parked, early)
+        elif self.dispatch.stopping:
+            parked.refuse(STOPPING)
         else:
             self.dispatch.deadlines.add(deadline, parked)
 
@@ -353,4 +360,4 @@ def _inline_call(method: Method, function: Callable[[Any], Any]) -> Call:
     return call
 
 
-__all__ = ["DEADLINE_PASSED", "Dispatch", "Method", "NothingToSettle", "Settler", "told"]
+__all__ = ["Dispatch", "Method", "NothingToSettle", "Settler", "told"]

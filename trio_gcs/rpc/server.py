@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
-from grpclib.const import Status
-from grpclib.exceptions import GRPCError
 
+from trio_gcs.rpc.calls import STOPPING
 from trio_gcs.rpc.handlers import Parked
 from trio_gcs.rpc.links import Hub
 from trio_gcs.rpc.stream import Stream
@@ -76,6 +75,7 @@ class Server:
     async def stop(self, grace_s: float) -> None:
         """Stop accepting, let calls in tasks end within `grace_s`, then close everything; `serve` returns."""
         self._accepting.cancel()
+        self.dispatch.stopping = True
         self._hub.empty = trio.Event()
         for link in list(self._hub.links.values()):
             end_promises(link.connection)
@@ -118,10 +118,9 @@ class Server:
 
 def end_promises(connection: Receiver) -> None:
     """End what would not end by itself: long polls and streams."""
-    stopping = GRPCError(Status.UNAVAILABLE, "the server is shutting down")
     for entry in list(connection.streams.values()):
         owner = entry.owner if isinstance(entry, WireStream) else entry
         if isinstance(owner, Parked):
-            owner.refuse(stopping)
+            owner.refuse(STOPPING)
         elif isinstance(owner, Stream):
-            owner.stop(stopping)
+            owner.stop(STOPPING)

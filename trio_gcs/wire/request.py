@@ -127,7 +127,7 @@ class Request:
             self.refusal = verdict
         else:
             self.target = verdict
-            if not verdict.streaming and self.content_length is None:
+            if not verdict.streaming:
                 self.fast = verdict.call
 
     def _refused(self, headers: dict[bytes, bytes]) -> Refusal | None:

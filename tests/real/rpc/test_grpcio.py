@@ -101,20 +101,12 @@ async def test_deadlines_and_cancellations_reach_the_handler():
         assert error_of(client.unary("Later"), text("gate"), timeout=0.1).code() == grpc.StatusCode.DEADLINE_EXCEEDED
         assert error_of(client.unary("Poll"), text("x"), timeout=0.1).code() == grpc.StatusCode.DEADLINE_EXCEEDED
         future = client.unary("Later").future(text("gate"))
-        _until(lambda: len(server.echo.started) == 2)
+        trio.from_thread.run(server.echo.until, lambda: len(server.echo.started) == 2)
         future.cancel()
-        _until(lambda: server.echo.cancelled == ["gate", "gate"])
+        trio.from_thread.run(server.echo.until, lambda: server.echo.cancelled == ["gate", "gate"])
         assert server.echo.parked[0].gone
 
     await with_client(work)
-
-
-def _until(come_true):
-    async def wait():
-        while not come_true():
-            await trio.sleep(0.001)
-
-    trio.from_thread.run(wait)
 
 
 async def test_gzip_requests_are_understood():
@@ -194,10 +186,9 @@ async def test_a_graceful_stop_lets_calls_end_and_ends_promises():
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.to_thread.run_sync, work)
-                while len(server.echo.parked) < 1 or not server.echo.started:
-                    await trio.sleep(0.001)
+                await server.echo.until(lambda: server.echo.parked and len(server.echo.started) == 2)
                 nursery.start_soon(server.server.stop, 10)
-                await trio.sleep(0.05)
+                await server.echo.until(lambda: server.echo.cancelled == ["chat"])
                 server.echo.gate.set()
         assert done == {"poll": grpc.StatusCode.UNAVAILABLE, "later": "gate", "chat": grpc.StatusCode.UNAVAILABLE}
         with pytest.raises(OSError, match="connect"):
@@ -206,7 +197,7 @@ async def test_a_graceful_stop_lets_calls_end_and_ends_promises():
 
 def iter_for_ever():
     yield text("a")
-    threading.Event().wait(3)
+    threading.Event().wait(10)
 
 
 async def test_many_clients_at_once_are_all_served():
