@@ -7,7 +7,6 @@ On the way out the same holds: `HeaderEncoder.generation` moves whenever a block
 """
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
@@ -49,12 +48,11 @@ class HeaderMemory(Generic[T]):
     also those of streams that are gone, since each may change the table.
     """
 
-    __slots__ = ("_decoder", "_interpret", "_table", "decoded_count", "known")
+    __slots__ = ("_decoder", "_interpret", "_list_size_max", "decoded_count", "known")
 
     def __init__(self, interpret: Callable[[list[Field]], T], list_size_max: int = 16_384) -> None:
-        self._decoder = Decoder(max_header_list_size=list_size_max)
-        self._table = _WatchedTable()
-        self._decoder.header_table = self._table
+        self._decoder: tuple[Decoder, _WatchedTable] | None = None  # a kilobyte that an idle connection does not need
+        self._list_size_max = list_size_max
         self._interpret = interpret
         self.known: dict[bytes, T] = {}
         self.decoded_count = 0
@@ -62,9 +60,15 @@ class HeaderMemory(Generic[T]):
     def decode(self, block: bytes) -> T:
         """Decode a block that is not `known`; what `interpret` raises passes through, the table being right by then."""
         self.decoded_count += 1
-        fields = self._fields(block)
-        if self._table.changed:
-            self._table.changed = False
+        if self._decoder is None:
+            table = _WatchedTable()
+            decoder = Decoder(max_header_list_size=self._list_size_max)
+            decoder.header_table = table
+            self._decoder = decoder, table
+        decoder, table = self._decoder
+        fields = _fields(decoder, block)
+        if table.changed:
+            table.changed = False
             self.known.clear()
             return self._interpret(fields)
         meaning = self._interpret(fields)
@@ -74,13 +78,14 @@ class HeaderMemory(Generic[T]):
             self.known[block] = meaning
         return meaning
 
-    def _fields(self, block: bytes) -> list[Field]:
-        try:
-            return [(name, value) for name, value in self._decoder.decode(block, raw=True)]
-        except OversizedHeaderListError as error:
-            raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "the header list is too large") from error
-        except (HPACKError, IndexError, ValueError) as error:
-            raise PeerError(ErrorCode.COMPRESSION_ERROR, "the header block cannot be decoded") from error
+
+def _fields(decoder: Decoder, block: bytes) -> list[Field]:
+    try:
+        return [(name, value) for name, value in decoder.decode(block, raw=True)]
+    except OversizedHeaderListError as error:
+        raise PeerError(ErrorCode.ENHANCE_YOUR_CALM, "the header list is too large") from error
+    except (HPACKError, IndexError, ValueError) as error:
+        raise PeerError(ErrorCode.COMPRESSION_ERROR, "the header block cannot be decoded") from error
 
 
 def encode_integer(value: int, prefix_bits: int, first: int = 0) -> bytes:
@@ -129,7 +134,7 @@ class HeaderEncoder:
         self._first = 0  # the oldest entry's number; the next one's is _first + len(_entries)
         self._size = 0
         self._size_max = DEFAULT_TABLE_SIZE
-        self._updates: deque[int] = deque()
+        self._updates: tuple[int, ...] = ()  # sizes that the peer has not been told yet
         self.generation = 0
 
     def resize(self, peer_size_max: int) -> None:
@@ -139,9 +144,8 @@ class HeaderEncoder:
             return
         self._size_max = size_max
         # Only the smallest size since the last block and the last one need telling (RFC 7541, section 4.2).
-        while self._updates and self._updates[-1] >= size_max:
-            self._updates.pop()
-        self._updates = deque([min(self._updates), size_max]) if self._updates else deque([size_max])
+        smallest = min(self._updates, default=size_max)
+        self._updates = (smallest, size_max) if smallest < size_max else (size_max,)
         self._evict(0)
         self.generation += 1
 
@@ -150,7 +154,7 @@ class HeaderEncoder:
         out = []
         if self._updates:
             out = [encode_integer(size, 5, 0x20) for size in self._updates]
-            self._updates.clear()
+            self._updates = ()
             self.generation += 1
         out += [self._kept(field) for field in kept]
         out += [literal(name, value) for name, value in passing]

@@ -46,7 +46,7 @@ class Receiver(Control):
         self._receive_window = limits.connection_window_bytes
         self._incoming_bytes = 0  # of messages that are not complete
         self.held = False  # the peer does not read: calls wait
-        self._waiting: deque[WireStream] = deque()
+        self._waiting: deque[WireStream] | None = None
 
     # For those who serve calls.
 
@@ -237,10 +237,16 @@ class Receiver(Control):
             self._tell(stream, CallError(UNIMPLEMENTED, "a unary call has one message"))
         elif not self.held:
             self._begin(stream, stream.body)
-        elif len(self._waiting) < self.limits.calls_waiting_max:
-            self._waiting.append(stream)
         else:
+            self._wait(stream)
+
+    def _wait(self, stream: WireStream) -> None:
+        """Begin the call when its peer has read more of what there is."""
+        if self._waiting is None:
+            self._waiting = deque()
+        if len(self._waiting) >= self.limits.calls_waiting_max:
             raise StreamError(stream.id, ErrorCode.REFUSED_STREAM, "too many calls wait for their peer to read")
+        self._waiting.append(stream)
 
     def _begin(self, stream: WireStream, body: bytes) -> None:
         request = stream.request

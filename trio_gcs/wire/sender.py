@@ -61,7 +61,7 @@ class Sender:
         self._starved: dict[WireStream, None] = {}
         self._replied = False  # something other than control frames was sent since it was last asked
         self._discarded: dict[int, None] | None = None
-        self._writers: list[StreamOwner] = []
+        self._writers: list[StreamOwner] | None = None
 
     # Replies to unary calls.
 
@@ -278,6 +278,8 @@ class Sender:
 
     def await_flush(self, owner: StreamOwner) -> None:
         """Tell `owner` once when the socket has taken all that there is."""
+        if self._writers is None:
+            self._writers = []
         self._writers.append(owner)
 
     def flushed(self, unsent_bytes: int) -> None:
@@ -285,7 +287,7 @@ class Sender:
         self.unsent_bytes = unsent_bytes
         self.blocked = unsent_bytes > 0
         if not self.blocked and self._writers:
-            writers, self._writers = self._writers, []
+            writers, self._writers = self._writers, None
             for owner in writers:
                 owner.writable()
 
