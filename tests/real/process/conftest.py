@@ -1,5 +1,5 @@
 import pytest
-from processes import Session
+from tests.real.process.processes import Session
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import GCS_SERVER, NODE, environment, started, stop
+from tests.real.process.processes import GCS_SERVER, NODE, environment, started, stop
 
 
 def encoded(text):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import TRIO_GCS, environment, started, stop
+from tests.real.process.processes import TRIO_GCS, environment, started, stop
 
 STUBBORN = Path(__file__).with_name("stubborn.py")
 
