@@ -217,16 +217,16 @@ class Sender:
         """Give the socket as much of a stream's queue as the windows allow."""
         pieces = stream.pieces
         while pieces:
+            if len(pieces[0]) >= self._peer_frame_max:
+                self._send_full_frames(stream)
+                if not pieces:
+                    break
             take = min(stream.queued_bytes, self._window, stream.window, self._peer_frame_max)
             if take <= 0:
                 if self._window <= 0:
                     self._starved[stream] = None
                 return
-            self._window -= take
-            stream.window -= take
-            stream.queued_bytes -= take
-            self._queued_bytes -= take
-            self.unsent_bytes += take
+            self._account_sent(stream, take)
             self.out.append(frames.pack_header(take << 8 | frames.DATA, 0, stream.id))
             while take:
                 piece = pieces[0]
@@ -244,6 +244,31 @@ class Sender:
             self._finish(stream)
         elif stream.streaming is not None:
             stream.streaming.writable()
+
+    def _send_full_frames(self, stream: WireStream) -> None:
+        """Cut as many frames of the largest size from a large body as the windows allow, all with the same header."""
+        size = self._peer_frame_max
+        view = memoryview(stream.pieces[0])
+        whole = min(len(view), self._window, stream.window) // size * size
+        if whole <= 0:
+            return
+        header = frames.pack_header(size << 8 | frames.DATA, 0, stream.id)
+        out = self.out
+        for start in range(0, whole, size):
+            out.append(header)
+            out.append(view[start : start + size])
+        if whole == len(view):
+            stream.pieces.popleft()
+        else:
+            stream.pieces[0] = view[whole:]
+        self._account_sent(stream, whole)
+
+    def _account_sent(self, stream: WireStream, size: int) -> None:
+        self._window -= size
+        stream.window -= size
+        stream.queued_bytes -= size
+        self._queued_bytes -= size
+        self.unsent_bytes += size
 
     def _enlarge_connection(self, increment: int) -> None:
         self._window += increment
