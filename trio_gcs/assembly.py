@@ -27,6 +27,7 @@ from trio_gcs.managers.jobs import JobManager, JobReports
 from trio_gcs.managers.kv import KVManager
 from trio_gcs.managers.load_pulling import LoadPuller
 from trio_gcs.managers.nodes import NodeManager
+from trio_gcs.managers.placement_groups import PlacementGroupManager
 from trio_gcs.managers.reactions import Managers, reactions_of
 from trio_gcs.managers.resources import ResourceManager
 from trio_gcs.managers.runtime_env import RuntimeEnvManager
@@ -34,6 +35,7 @@ from trio_gcs.managers.sync import SyncRelay
 from trio_gcs.managers.tasks import TaskManager
 from trio_gcs.managers.workers import WorkerManager
 from trio_gcs.rpc.raylets import Raylets
+from trio_gcs.rpc.turns import Turns
 from trio_gcs.rpc.workers import Workers
 from trio_gcs.services.actors import ActorInfoService
 from trio_gcs.services.autoscaler import AutoscalerStateService
@@ -41,6 +43,7 @@ from trio_gcs.services.jobs import JobInfoService
 from trio_gcs.services.kv import InternalKVService
 from trio_gcs.services.node_resources import NodeResourceInfoService
 from trio_gcs.services.nodes import NodeInfoService
+from trio_gcs.services.placement_groups import PlacementGroupInfoService
 from trio_gcs.services.pubsub import (
     CONTROL_PLANE_CHANNELS,
     OBSERVABILITY_CHANNELS,
@@ -93,21 +96,32 @@ class Daemon:
         kv = KVManager(self.kv_ledger)
         nodes = NodeManager(ledger, self.raylets, config, clock)
         workers = WorkerManager(ledger, kv, config.dead_workers_max)
-        groups = NoPlacementGroups()
+        jobs = JobManager(ledger, clock)
         resources = ResourceManager(
             ledger,
             clock=clock,
             refresh_s=config.resource_view_refresh_s,
             update_snapshot=nodes.update_snapshot,
-            placement_group_load=groups.load,
+            placement_group_load=self._placement_group_load,
+        )
+        groups = PlacementGroupManager(
+            ledger,
+            self.raylets,
+            Turns(config.peer_call_timeout_s),
+            nodes,
+            resources,
+            namespace_of=jobs.namespace_of,
+            config=config,
+            clock=clock,
         )
         return Managers(
             kv=kv,
             nodes=nodes,
             resources=resources,
             sync=SyncRelay(resources.apply_report, nodes.health.mark_healthy),
-            jobs=JobManager(ledger, clock),
+            jobs=jobs,
             workers=workers,
+            placement_groups=groups,
             actors=ActorManager(
                 ledger,
                 self.raylets,
@@ -121,18 +135,11 @@ class Daemon:
             ),
             functions=FunctionManager(ledger, kv),
             runtime_env=RuntimeEnvManager(ledger, kv, os.urandom),
-            tasks=TaskManager(
-                attempts_max=config.task_attempts_max,
-                profile_events_max=config.task_profile_events_max,
-                dropped_attempts_max=config.task_attempts_dropped_max,
-                trim_period_s=config.task_summary_sweep_period_s,
-                job_done_delay_s=config.task_fail_after_job_s,
-                worker_dead_delay_s=config.task_fail_after_worker_s,
-            ),
+            tasks=_task_manager(config),
             autoscaler=AutoscalerManager(
                 ledger,
                 nodes=nodes,
-                placement_groups=groups,
+                placement_groups=groups.queries,
                 raylets=self.raylets,
                 values=kv,
                 config=config,
@@ -140,6 +147,9 @@ class Daemon:
                 clock=clock,
             ),
         )
+
+    def _placement_group_load(self) -> PlacementGroupLoad:
+        return self.managers.placement_groups.queries.load()
 
     def _address_of(self, node_id: bytes) -> tuple[str, int] | None:
         return self.managers.nodes.address_of(node_id)
@@ -152,6 +162,7 @@ class Daemon:
             NodeResourceInfoService(managers.resources),
             JobInfoService(managers.jobs, self.job_reports),
             ActorInfoService(managers.actors),
+            PlacementGroupInfoService(managers.placement_groups),
             WorkerInfoService(managers.workers),
             InternalKVService(managers.kv, self.settings.ray_config.json_text),
             ControlPlanePubSubService(self.control_plane),
@@ -173,6 +184,7 @@ class Daemon:
         managers.nodes.recover()
         managers.resources.recover(managers.nodes.alive_nodes())
         managers.workers.recover()
+        managers.placement_groups.recover(self._is_job_alive)
         managers.actors.recover(self._is_job_alive)
         managers.functions.recover(managers.jobs.all(), managers.actors.queries.registered())
         managers.runtime_env.recover(managers.jobs.all(), managers.actors.queries.creation_tasks())
@@ -208,16 +220,15 @@ class Connections:
         self._workers.drop_worker(worker_id)
 
 
-class NoPlacementGroups:
-    """What is said of placement groups as long as there are none."""
-
-    def load(self) -> PlacementGroupLoad | None:
-        """Nothing waits."""
-        return None
-
-    def on_node(self, node_id: bytes) -> Iterable[bytes]:
-        """Nothing is placed."""
-        return ()
+def _task_manager(config: GcsConfig) -> TaskManager:
+    return TaskManager(
+        attempts_max=config.task_attempts_max,
+        profile_events_max=config.task_profile_events_max,
+        dropped_attempts_max=config.task_attempts_dropped_max,
+        trim_period_s=config.task_summary_sweep_period_s,
+        job_done_delay_s=config.task_fail_after_job_s,
+        worker_dead_delay_s=config.task_fail_after_worker_s,
+    )
 
 
 def _publisher(channels: frozenset[int], config: GcsConfig, bounded: Iterable[int] = ()) -> Publisher[Any]:

@@ -59,7 +59,8 @@ async def run_daemon(settings: DaemonSettings, *, task_status: trio.TaskStatus[i
                 drained_at_end(daemon),
                 layer(daemon.raylets.serve, daemon.workers.serve),
                 layer(managers.nodes.serve, managers.resources.serve, managers.runtime_env.serve),
-                layer(managers.actors.serve, managers.tasks.serve, daemon.load_puller.serve),
+                layer(managers.placement_groups.serve, managers.actors.serve),
+                layer(managers.tasks.serve, daemon.load_puller.serve),
                 layer(daemon.control_plane.serve, daemon.observability.serve),
             ):
                 await daemon.kv_ledger.drained()  # the cluster's id is told to nobody before it is durable

@@ -14,6 +14,7 @@ from trio_gcs.generated.ray.gcs_pb2 import (
     ErrorTableData,
     GcsNodeInfo,
     JobTableData,
+    PlacementGroupTableData,
     WorkerTableData,
 )
 
@@ -106,3 +107,10 @@ class ErrorRaised:
 
     key: bytes
     error: ErrorTableData
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementGroupMoved:
+    """A placement group is in another state than before, as clients see it; ``group`` is its row."""
+
+    group: PlacementGroupTableData

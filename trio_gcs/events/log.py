@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from trio_gcs.events import domain
 from trio_gcs.generated.ray.common_pb2 import WorkerExitType
-from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, GcsNodeInfo, JobTableData
+from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, GcsNodeInfo, JobTableData, PlacementGroupTableData
 
 Fields = dict[str, object]
 
@@ -64,6 +64,14 @@ def _actor(actor: ActorTableData) -> Fields:
     }
 
 
+def _group(group: PlacementGroupTableData) -> Fields:
+    return {
+        "group": group.placement_group_id.hex(),
+        "state": _name(PlacementGroupTableData.PlacementGroupState, group.state),
+        "bundles": len(group.bundles),
+    }
+
+
 def _error(event: domain.ErrorRaised) -> Fields:
     return {"key": event.key.hex(), "kind": event.error.type}
 
@@ -81,6 +89,7 @@ LINES: Mapping[type, Callable[[Any], Fields]] = {
     domain.ActorMoved: lambda event: _actor(event.actor),
     domain.ActorForgotten: lambda event: _actor(event.actor),
     domain.ErrorRaised: _error,
+    domain.PlacementGroupMoved: lambda event: _group(event.group),
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from trio_gcs.events.domain import (
     ActorForgotten,
+    ActorMoved,
     ActorRegistered,
     JobAdded,
     JobFinished,
@@ -27,6 +28,7 @@ from trio_gcs.managers.functions import FunctionManager
 from trio_gcs.managers.jobs import JobManager
 from trio_gcs.managers.kv import KVManager
 from trio_gcs.managers.nodes import NodeManager
+from trio_gcs.managers.placement_groups import PlacementGroupManager
 from trio_gcs.managers.resources import ResourceManager
 from trio_gcs.managers.runtime_env import RuntimeEnvManager
 from trio_gcs.managers.sync import SyncRelay
@@ -45,6 +47,7 @@ class Managers:
     sync: SyncRelay
     jobs: JobManager
     workers: WorkerManager
+    placement_groups: PlacementGroupManager
     actors: ActorManager
     functions: FunctionManager
     runtime_env: RuntimeEnvManager
@@ -69,6 +72,7 @@ def reactions_of(managers: Managers, connections: Connections) -> dict[type[Any]
     return {
         NodeAdded: (
             managers.resources.add_node,
+            managers.placement_groups.add_node,
             managers.actors.wake,
             managers.autoscaler.add_node,
         ),
@@ -76,6 +80,7 @@ def reactions_of(managers: Managers, connections: Connections) -> dict[type[Any]
         NodeDied: (
             managers.resources.forget_node,
             managers.sync.forget_node,
+            managers.placement_groups.lose_node,
             managers.actors.lose_node,
             managers.jobs.lose_node,
             managers.autoscaler.lose_node,
@@ -90,8 +95,10 @@ def reactions_of(managers: Managers, connections: Connections) -> dict[type[Any]
         JobFinished: (
             managers.runtime_env.end_job,
             managers.tasks.end_job,
+            managers.placement_groups.end_job,
             managers.functions.end_job,
         ),
         ActorRegistered: (managers.functions.add_actor, managers.runtime_env.add_actor),
+        ActorMoved: (managers.placement_groups.lose_creator,),
         ActorForgotten: (managers.functions.forget_actor, managers.runtime_env.forget_actor),
     }

@@ -72,6 +72,11 @@ class JobManager:
         """The row of a job, or None."""
         return self._jobs.get(job_id)
 
+    def namespace_of(self, job_id: bytes) -> str | None:
+        """The namespace of a job, ended or not; None if nobody knows the job."""
+        job = self._jobs.get(job_id)
+        return None if job is None else job.config.ray_namespace
+
     def running(self) -> Iterator[JobTableData]:
         """The jobs that have not ended."""
         return (job for job in self._jobs.values() if not job.is_dead)

@@ -1,0 +1,6 @@
+"""Placement groups: bundles on several nodes, all of them or none."""
+
+from trio_gcs.managers.placement_groups.manager import PlacementGroupManager
+from trio_gcs.managers.placement_groups.queries import Queries
+
+__all__ = ["PlacementGroupManager", "Queries"]

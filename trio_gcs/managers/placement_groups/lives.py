@@ -1,0 +1,241 @@
+"""Steps that groups take: to be placed, to be reserved, to be there, to lose bundles, to be removed.
+
+Each is a part of somebody's change. The hard part is what happens together: the row moves, its plan and its entry in the
+queue move with it, what raylets may hold in vain is owed back, callers hear, and the next group is placed. One group at
+a time is on its way, so every step that ends with nobody on the way looks for the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import trio
+
+from trio_gcs.errors import NotFound
+from trio_gcs.events.domain import PlacementGroupMoved
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats, PlacementGroupTableData
+from trio_gcs.managers.placement_groups.book import Book
+from trio_gcs.managers.placement_groups.leftovers import Leftovers
+from trio_gcs.managers.placement_groups.peers import Nodes, Resources
+from trio_gcs.managers.placement_groups.placing import needs_of, place_group
+from trio_gcs.managers.placement_groups.queue import Queue
+from trio_gcs.managers.placement_groups.releases import Releases
+from trio_gcs.managers.placement_groups.rows import (
+    NS_PER_MS,
+    by_node,
+    copied,
+    give_nodes,
+    index_of,
+    is_placed,
+    take_nodes,
+)
+from trio_gcs.managers.placement_groups.states import MACHINE, WIRE, Input, State, state_of
+from trio_gcs.managers.placement_groups.two_phase import Answer, Answers, Plan
+from trio_gcs.scheduling.bundles import Outcome
+from trio_gcs.scheduling.resources import added, request_of
+from trio_gcs.store.ledger import Change
+from trio_gcs.store.tables import Table
+
+Row = PlacementGroupTableData
+Stats = PlacementGroupStats
+NS_PER_US = 1_000
+
+
+class Lives:
+    """What can become of a group. ``ring`` wakes whoever waits for the next group's time to come."""
+
+    def __init__(
+        self,
+        *,
+        book: Book,
+        queue: Queue,
+        plans: Table[Plan],
+        releases: Releases,
+        leftovers: Leftovers,
+        nodes: Nodes,
+        resources: Resources,
+        clock: Callable[[], int],
+        ring: Callable[[], None],
+    ) -> None:
+        self.created_total = 0
+        self._book = book
+        self._queue = queue
+        self._plans = plans
+        self._releases = releases
+        self._leftovers = leftovers
+        self._nodes = nodes
+        self._resources = resources
+        self._clock = clock
+        self._ring = ring
+
+    # Placing.
+
+    def begin(self, change: Change, row: Row) -> None:
+        """A group is asked for: ``row`` is new."""
+        old = self._book.groups.get(row.placement_group_id)
+        row.state = WIRE[self._after(old, Input.CREATE)]
+        self._put(change, row)
+        self._queue.add(change, row, trio.current_time())
+        self.schedule(change)
+
+    def schedule(self, change: Change) -> None:
+        """Somebody may be next, now or later: place one group at once, and let the rest be placed in time."""
+        if not self.place_next(change):
+            self._ring()
+
+    def place_next(self, change: Change) -> bool:
+        """Place the group whose turn it is, if there is one; whether a group is on its way now.
+
+        One a change, so that nobody else waits for long.
+        """
+        if self._queue.launched is not None:
+            return True
+        group_id = self._queue.head(trio.current_time())
+        return group_id is not None and self._place(change, group_id)
+
+    def _place(self, change: Change, group_id: bytes) -> bool:
+        row = self._book.groups[group_id]
+        entry = self._queue.attempt(change, group_id, self._clock() * NS_PER_MS)
+        if self._leftovers.are_there:
+            self._queue.fail(change, row, trio.current_time())
+            return False
+        if row.topology_assignments and not any(map(is_placed, row.bundles)):
+            row = copied(row)
+            row.topology_assignments.clear()
+            change.put(self._book.groups, group_id, row)
+        placed = place_group(row, entry, self._resources.views(), self._releases.owing(group_id))
+        if placed.outcome is Outcome.INFEASIBLE:
+            self._queue.give_up(change, group_id)
+        if placed.outcome is Outcome.NOT_NOW:
+            self._queue.fail(change, row, trio.current_time())
+        if placed.plan is None:
+            return False
+        self._after(row, Input.PLACE)
+        change.put(self._plans, group_id, placed.plan)
+        for node_id, bundles in by_node(placed.plan.bundles).items():
+            self._resources.take(change, node_id, added(needs_of(bundles, entry)))
+        self._queue.launch(change, group_id)
+        return True
+
+    # The two phases.
+
+    def after_prepare(self, change: Change, group_id: bytes, plan: Plan, answers: Answers) -> None:
+        """All nodes of the plan were asked to reserve their part: it is bound to be committed, or given up."""
+        row = self._book.groups[group_id]
+        if all(answer is Answer.YES for answer in answers.values()):
+            prepared = self._moved(row, Input.PREPARE)
+            give_nodes(prepared, plan)
+            bound = copied(plan)
+            bound.state = Row.PREPARED
+            self._put(change, prepared)
+            change.put(self._plans, group_id, bound)
+            return
+        self._after(row, Input.FAIL_TO_PREPARE)
+        self.give_up(change, group_id, plan, refused={node for node, said in answers.items() if said is Answer.NO})
+        self._queue.fail(change, row, trio.current_time())
+        self.schedule(change)
+
+    def after_commit(self, change: Change, group_id: bytes, plan: Plan, answers: Answers) -> None:
+        """All nodes of the plan were asked to commit. What is not there after all is placed anew, and only that."""
+        row = self._book.groups[group_id]
+        failed = {node_id for node_id, answer in answers.items() if answer is not Answer.YES}
+        change.delete(self._plans, group_id)
+        for node_id, bundles in by_node(plan.bundles).items():
+            if node_id in failed:
+                self._releases.owe(change, group_id, node_id, bundles)
+        planned = {index_of(bundle) for bundle in plan.bundles}
+        lost = [
+            index
+            for index, bundle in enumerate(row.bundles)
+            if not self._nodes.is_alive(bundle.node_id) or (index in planned and bundle.node_id in failed)
+        ]
+        if lost:
+            again = self._moved(row, Input.FAIL_TO_COMMIT)
+            take_nodes(again, lost)
+            self._queue.fail(change, again, trio.current_time())
+            self._put(change, again)
+        else:
+            self._complete(change, row)
+        self.schedule(change)
+
+    def _complete(self, change: Change, row: Row) -> None:
+        created = self._moved(row, Input.COMMIT)
+        now_ms = self._clock()
+        created.placement_group_final_bundle_placement_timestamp_ms = now_ms
+        stats = created.stats
+        now_ns = now_ms * NS_PER_MS
+        stats.scheduling_latency_us = (now_ns - stats.scheduling_started_time_ns) // NS_PER_US
+        stats.end_to_end_creation_latency_us = (now_ns - stats.creation_request_received_ns) // NS_PER_US
+        stats.scheduling_state = Stats.FINISHED
+        self.created_total += 1
+        self._queue.drop(change, row.placement_group_id)
+        self._put(change, created)
+        self._book.answer(change, row.placement_group_id)
+
+    def give_up(self, change: Change, group_id: bytes, plan: Plan, refused: Iterable[bytes] = ()) -> None:
+        """The plan comes to nothing: what its nodes may hold is owed back; those that refused hold nothing."""
+        change.delete(self._plans, group_id)
+        for node_id, bundles in by_node(plan.bundles).items():
+            if node_id in refused:
+                needs = added(request_of(bundle.unit_resources) for bundle in bundles)
+                self._resources.give_back(change, node_id, needs)
+            else:
+                self._releases.owe(change, group_id, node_id, bundles)
+
+    # Losses.
+
+    def lose_bundles(self, change: Change, group_id: bytes, *, first: bool = True) -> None:
+        """Nodes of the group died: its bundles there are placed anew, ahead of other groups if ``first``.
+
+        Nothing is said to the nodes that live: what is there stays there.
+        """
+        row = self._book.groups[group_id]
+        lost = [index for index, bundle in enumerate(row.bundles) if self._is_lost(bundle.node_id)]
+        again = self._moved(row, Input.LOSE_BUNDLES)
+        take_nodes(again, lost)
+        everything = not any(map(is_placed, again.bundles))
+        hopeful = everything and again.topology_strategy and self._queue.is_infeasible(group_id)
+        # With everything lost another topology may be chosen, so what was infeasible may be feasible now.
+        if group_id not in self._queue.table or hopeful:
+            self._queue.add(change, again, trio.current_time(), first=first)
+        self._put(change, again)
+
+    def _is_lost(self, node_id: bytes) -> bool:
+        return bool(node_id) and not self._nodes.is_alive(node_id)
+
+    def remove(self, change: Change, group_id: bytes) -> None:
+        """End the group, if it has not ended. Whatever raylets may hold of it is owed back; nothing waits for that."""
+        row = self._book.registered(group_id)
+        if row is None:
+            return
+        plan = self._plans.get(group_id)
+        removed = self._moved(row, Input.REMOVE)
+        if plan is not None:
+            self.give_up(change, group_id, plan)
+        for node_id, bundles in by_node(row.bundles).items():
+            self._releases.owe(change, group_id, node_id, bundles)
+        self._queue.drop(change, group_id)
+        removed.stats.scheduling_state = Stats.REMOVED
+        self._put(change, removed)
+        self._book.refuse(change, group_id, NotFound("Placement group is removed before it is created."))
+
+    # Rows.
+
+    def _after(self, row: Row | None, stimulus: Input) -> State:
+        planned = row is not None and row.placement_group_id in self._plans
+        return MACHINE.after(state_of(row, planned=planned), stimulus)
+
+    def _moved(self, row: Row, stimulus: Input) -> Row:
+        """A copy of the row in the state that follows, with what the queue counted; to be edited and put."""
+        new = copied(row)
+        new.state = WIRE[self._after(row, stimulus)]
+        entry = self._queue.table.get(row.placement_group_id)
+        if entry is not None:
+            new.stats.CopyFrom(entry.stats)
+        return new
+
+    def _put(self, change: Change, row: Row) -> None:
+        old = self._book.groups.get(row.placement_group_id)
+        change.put(self._book.groups, row.placement_group_id, row)
+        if old is None or old.state != row.state:
+            change.react(PlacementGroupMoved(row))

@@ -1,0 +1,80 @@
+"""What placement groups need from outside, as narrow as it can be said."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from trio_gcs.generated.ray import node_manager_pb2 as pb
+from trio_gcs.scheduling.view import NodeView
+from trio_gcs.store.ledger import Change
+
+Result = TypeVar("Result")
+
+
+class Raylets(Protocol):
+    """Calls to raylets, by node. Each raises ``RemoteError``, or ``RemoteGone`` once the node is dead."""
+
+    async def prepare_bundle_resources(
+        self, node_id: bytes, request: pb.PrepareBundleResourcesRequest
+    ) -> pb.PrepareBundleResourcesReply:
+        """Reserve all bundles of the request, or none. Asked once."""
+        ...
+
+    async def commit_bundle_resources(
+        self, node_id: bytes, request: pb.CommitBundleResourcesRequest
+    ) -> pb.CommitBundleResourcesReply:
+        """Turn reserved bundles into resources that can be asked for. Asked once."""
+        ...
+
+    async def remove_placement_group_bundles(
+        self, node_id: bytes, request: pb.RemovePlacementGroupBundlesRequest
+    ) -> pb.RemovePlacementGroupBundlesReply:
+        """Free bundles, reserved or committed, and end the workers in them. Asked once."""
+        ...
+
+    async def release_unused_bundles(
+        self, node_id: bytes, request: pb.ReleaseUnusedBundlesRequest
+    ) -> pb.ReleaseUnusedBundlesReply:
+        """Tell which bundles are in use; the raylet frees all others. Repeated until answered."""
+        ...
+
+
+class Turns(Protocol):
+    """Lets one call at a time be under way about a subject at a peer, and hears each to its end."""
+
+    async def take(self, peer: bytes, subject: bytes, call: Callable[[], Awaitable[Result]]) -> Result:
+        """Make the call in turn. Raises what it raises, and ``RemoteError`` when it takes too long."""
+        ...
+
+    def stop(self) -> None:
+        """Stop hearing: the daemon is ending."""
+        ...
+
+
+class Nodes(Protocol):
+    """Which nodes are alive now."""
+
+    def is_alive(self, node_id: bytes) -> bool:
+        """Whether the node is alive; one that drains is."""
+        ...
+
+    def alive_ids(self) -> Sequence[bytes]:
+        """All nodes that are alive."""
+        ...
+
+
+class Resources(Protocol):
+    """The view of the cluster, which a plan leads."""
+
+    def views(self) -> Iterable[tuple[bytes, NodeView]]:
+        """All nodes that are alive, as placement sees them."""
+        ...
+
+    def take(self, change: Change, node_id: bytes, need: Mapping[str, int]) -> None:
+        """Deduct what a plan needs of a node."""
+        ...
+
+    def give_back(self, change: Change, node_id: bytes, need: Mapping[str, int]) -> None:
+        """Undo :meth:`take`."""
+        ...

@@ -1,0 +1,117 @@
+"""Two-phase commit with the daemon as coordinator. Owns PLACEMENT_GROUP_PLAN, stored in the form of a group's row.
+
+The plan is durable before the first prepare leaves, and being PREPARED, on the group and on its plan, is the commit
+point. The one hard idea: *cancelling a task does not cancel a message*. A duty that is over stops caring, but its calls
+take turns with whatever is sent next about the same group to the same raylet, and are heard to the end. What comes back
+counts only if its plan still stands, which is told by comparing rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+from functools import partial
+from typing import Protocol
+
+import trio
+
+from trio_gcs.errors import RemoteError
+from trio_gcs.generated.ray.common_pb2 import Bundle
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupTableData
+from trio_gcs.generated.ray.node_manager_pb2 import CommitBundleResourcesRequest, PrepareBundleResourcesRequest
+from trio_gcs.managers.placement_groups.peers import Raylets, Turns
+from trio_gcs.managers.placement_groups.rows import by_node, nameless
+from trio_gcs.store.ledger import Change, Ledger
+from trio_gcs.store.tables import Owed, Table, message_codec
+
+Plan = PlacementGroupTableData
+
+_log = logging.getLogger(__name__)
+
+
+class Answer(Enum):
+    """What came back from one node."""
+
+    YES = auto()
+    NO = auto()  # it was heard, and holds nothing
+    UNKNOWN = auto()  # it may have been heard, or not
+
+
+Answers = dict[bytes, Answer]
+Ask = Callable[[bytes, list[Bundle]], Awaitable[Answer]]
+
+
+class Decide(Protocol):
+    """Decides what follows when every node of a plan has answered. The plan stands."""
+
+    def __call__(self, change: Change, group_id: bytes, plan: Plan, answers: Answers) -> None:
+        """Decide, in this change."""
+        ...
+
+
+class TwoPhase:
+    """The plans that stand, and the calls that they owe."""
+
+    def __init__(
+        self, ledger: Ledger, raylets: Raylets, turns: Turns, *, after_prepare: Decide, after_commit: Decide
+    ) -> None:
+        self.plans: Table[Plan] = ledger.table("PLACEMENT_GROUP_PLAN", message_codec(Plan), owes=self._owes)
+        self._ledger = ledger
+        self._raylets = raylets
+        self._turns = turns
+        self._after_prepare = after_prepare
+        self._after_commit = after_commit
+
+    def _owes(self, group_id: bytes, plan: Plan) -> tuple[Owed]:
+        # The number of the attempt tells plans of one group apart.
+        return (Owed(self._commit if plan.state == Plan.PREPARED else self._prepare, plan.stats.scheduling_attempt),)
+
+    # Duties.
+
+    async def _prepare(self, group_id: bytes) -> None:
+        await self._ask_all(group_id, self._ask_to_prepare, self._after_prepare)
+
+    async def _commit(self, group_id: bytes) -> None:
+        await self._ask_all(group_id, self._ask_to_commit, self._after_commit)
+
+    async def _ask_all(self, group_id: bytes, ask: Ask, decide: Decide) -> None:
+        """Ask all nodes of the plan at once, hear every answer, and decide."""
+        # A task that was cancelled may still run up to its next checkpoint, and its plan may be gone by then.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        plan = self.plans[group_id]
+        answers: Answers = {}
+
+        async def ask_one(node_id: bytes, bundles: list[Bundle]) -> None:
+            subject = partial(ask, node_id, nameless(bundles))
+            answers[node_id] = await self._heard(group_id, node_id, subject)
+
+        nodes = by_node(plan.bundles)
+        if len(nodes) == 1:  # as nearly every small group
+            await ask_one(*nodes.popitem())
+        else:
+            async with trio.open_nursery() as nursery:
+                for node_id, bundles in nodes.items():
+                    nursery.start_soon(ask_one, node_id, bundles)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self.plans.get(group_id) is plan:
+            with self._ledger.change() as change:
+                decide(change, group_id, plan, answers)
+
+    async def _heard(self, group_id: bytes, node_id: bytes, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        try:
+            return await self._turns.take(node_id, group_id, ask)
+        except RemoteError as error:
+            _log.warning("node %s, about placement group %s: %s", node_id.hex(), group_id.hex(), error)
+            return Answer.UNKNOWN
+
+    # Calls.
+
+    async def _ask_to_prepare(self, node_id: bytes, bundles: list[Bundle]) -> Answer:
+        request = PrepareBundleResourcesRequest(bundle_specs=bundles)
+        reply = await self._raylets.prepare_bundle_resources(node_id, request)
+        return Answer.YES if reply.success else Answer.NO
+
+    async def _ask_to_commit(self, node_id: bytes, bundles: list[Bundle]) -> Answer:
+        await self._raylets.commit_bundle_resources(node_id, CommitBundleResourcesRequest(bundle_specs=bundles))
+        return Answer.YES
