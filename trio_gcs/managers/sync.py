@@ -101,7 +101,11 @@ class SyncRelay:
     # Connections.
 
     def connect(self, node_id: NodeID, end: Callable[[], None]) -> Connection:
-        """Begin a connection, which is to be told everything current. An older one of the same node is ended."""
+        """Begin a connection, which is to be told everything current. An older one of the same node is ended.
+
+        What the node said stays current: it is the same raylet, and its versions go on. (In Ray it is a matter of
+        timing whether the end of the old stream erases it.)
+        """
         old = self._connections.get(node_id)
         new = self._connections[node_id] = Connection(node_id, self._sequence, end)
         if old is not None:
