@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
+from trio_gcs.config import GcsConfig
 from trio_gcs.errors import Invalid, InvalidArgument
 from trio_gcs.events.domain import JobFinished, WorkerDied
 from trio_gcs.generated.ray.common_pb2 import TaskType
@@ -62,7 +63,7 @@ def names(reply: GetTaskEventsReply) -> list[str]:
 
 
 def test_reports_of_an_attempt_merge() -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     tasks.add(report(events(1, RUNNING)))
     tasks.add(report(TaskEvents(task_id=task_id(1), job_id=JOB, state_updates=events(1, FINISHED).state_updates)))
     (stored,) = ask(tasks).events_by_task
@@ -70,7 +71,7 @@ def test_reports_of_an_attempt_merge() -> None:
 
 
 def test_events_without_a_task_or_job_are_passed_over() -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     nameless = events(1)
     nameless.job_id = b"\xff" * 4
     tasks.add(report(nameless, TaskEvents(job_id=JOB)))
@@ -81,14 +82,14 @@ def test_events_without_a_task_or_job_are_passed_over() -> None:
     "broken", [TaskEvents(task_id=b"abc", job_id=JOB), TaskEvents(task_id=task_id(1), job_id=b"x")]
 )
 def test_an_id_of_a_wrong_length_is_refused_and_nothing_is_taken(broken: TaskEvents) -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     with pytest.raises(Invalid):
         tasks.add(report(events(2), broken))
     assert len(tasks.storage) == 0
 
 
 def test_profile_events_are_trimmed_only_when_merging_and_the_oldest_go() -> None:
-    tasks = TaskManager(profile_events_max=3)
+    tasks = TaskManager(GcsConfig(task_profile_events_max=3))
     tasks.add(report(events(1, profile=5)))
     assert len(ask(tasks).events_by_task[0].profile_events.events) == 5
     tasks.add(report(events(1, profile=1)))
@@ -98,7 +99,7 @@ def test_profile_events_are_trimmed_only_when_merging_and_the_oldest_go() -> Non
 
 
 def test_finished_attempts_go_first_then_actor_tasks_then_others_each_oldest_first() -> None:
-    tasks = TaskManager(attempts_max=4)
+    tasks = TaskManager(GcsConfig(task_attempts_max=4))
     tasks.add(report(events(1), events(2, kind=TaskType.ACTOR_TASK), events(3, FINISHED), events(4, FAILED)))
     left = []
     for number in (5, 6, 7, 8):
@@ -113,7 +114,7 @@ def test_finished_attempts_go_first_then_actor_tasks_then_others_each_oldest_fir
 
 
 def test_the_attempt_just_told_of_may_be_the_one_to_go() -> None:
-    tasks = TaskManager(attempts_max=1)
+    tasks = TaskManager(GcsConfig(task_attempts_max=1))
     tasks.add(report(events(1, kind=TaskType.ACTOR_TASK)))
     tasks.add(report(events(2, FINISHED)))
     assert names(ask(tasks)) == ["Task1"]
@@ -121,7 +122,7 @@ def test_the_attempt_just_told_of_may_be_the_one_to_go() -> None:
 
 
 def test_a_dropped_attempt_stays_dropped() -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     tasks.add(report(events(1), events(2)))
     tasks.add(report(dropped=(task_id(1),), profile_lost=4))
     tasks.add(report(events(1, FINISHED)))
@@ -131,7 +132,7 @@ def test_a_dropped_attempt_stays_dropped() -> None:
 
 
 def test_a_scan_lists_the_newest_of_each_list_first() -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     tasks.add(
         report(events(1), events(2, FINISHED), events(3, kind=TaskType.ACTOR_TASK), events(4), events(5, FINISHED))
     )
@@ -139,7 +140,7 @@ def test_a_scan_lists_the_newest_of_each_list_first() -> None:
 
 
 def test_filters_are_all_applied() -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     tasks.add(report(events(1, RUNNING), events(2, FINISHED), events(3, kind=TaskType.DRIVER_TASK)))
     tasks.add(TaskEventData(events_by_task=[events(4, RUNNING, job=OTHER_JOB)], job_id=OTHER_JOB))
     assert names(
@@ -155,7 +156,7 @@ def test_filters_are_all_applied() -> None:
 
 
 def test_the_state_of_an_attempt_is_the_highest_of_the_enum() -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     tasks.add(report(events(1, RUNNING, FINISHED, PINNING)))
     assert names(ask(tasks, state_filters=[{"state": "FINISHED"}])) == []
     assert names(ask(tasks, state_filters=[{"state": "getting_and_pinning_args"}])) == ["Task1"]
@@ -164,11 +165,11 @@ def test_the_state_of_an_attempt_is_the_highest_of_the_enum() -> None:
 
 def test_an_unknown_predicate_is_an_error() -> None:
     with pytest.raises(InvalidArgument, match="Unknown filter predicate: 7"):
-        ask(TaskManager(), job_filters=[{"predicate": 7, "job_id": JOB}])
+        ask(TaskManager(GcsConfig()), job_filters=[{"predicate": 7, "job_id": JOB}])
 
 
 def test_attempts_without_task_info_never_match() -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     tasks.add(report(TaskEvents(task_id=task_id(1), job_id=JOB)))
     reply = ask(tasks)
     assert (names(reply), reply.num_filtered_on_gcs, reply.num_total_stored) == ([], 1, 1)
@@ -176,7 +177,7 @@ def test_attempts_without_task_info_never_match() -> None:
 
 @pytest.mark.parametrize(("limit", "count", "cut"), [(0, 0, 3), (2, 2, 1), (-1, 3, 0), (9, 3, 0)])
 def test_what_the_limit_cuts_is_counted(limit: int, count: int, cut: int) -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     tasks.add(report(*(events(number, RUNNING, profile=2) for number in range(3))))
     reply = ask(tasks, limit=limit)
     assert (len(reply.events_by_task), reply.num_truncated) == (count, cut)
@@ -186,7 +187,7 @@ def test_what_the_limit_cuts_is_counted(limit: int, count: int, cut: int) -> Non
 async def test_what_a_dead_worker_was_running_fails_after_a_delay(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock
 ) -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     ledger = Ledger(MemoryStore())
     await nursery.start(ledger.serve)
     worker = b"w" * 28
@@ -208,7 +209,7 @@ async def test_what_a_dead_worker_was_running_fails_after_a_delay(
 async def test_what_a_finished_job_left_fails_after_a_delay(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock
 ) -> None:
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     ledger = Ledger(MemoryStore())
     await nursery.start(ledger.serve)
     tasks.add(report(events(1, RUNNING), events(2, FAILED), dropped=(task_id(9),)))
@@ -224,7 +225,7 @@ async def test_what_a_finished_job_left_fails_after_a_delay(
 
 
 async def test_the_memory_of_dropped_attempts_is_bounded(nursery: trio.Nursery, autojump_clock: trio.abc.Clock) -> None:
-    tasks = TaskManager(dropped_attempts_max=10)
+    tasks = TaskManager(GcsConfig(task_attempts_dropped_max=10))
     await nursery.start(tasks.serve)
     tasks.add(report(dropped=tuple(task_id(number) for number in range(15))))
     await trio.sleep(6)
@@ -243,7 +244,7 @@ def test_ray_events_become_task_events() -> None:
     move.state_transitions.add(state=RUNNING).timestamp.FromNanoseconds(42)
     batch.events.add(event_type="NODE_DEFINITION_EVENT")
     batch.task_events_metadata.dropped_task_attempts.add(task_id=task_id(5, OTHER_JOB))
-    tasks = TaskManager()
+    tasks = TaskManager(GcsConfig())
     for each in reports_of(batch):
         tasks.add(each)
     (stored,) = ask(tasks).events_by_task

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import trio
 
+from trio_gcs.config import GcsConfig
 from trio_gcs.errors import Invalid
 from trio_gcs.events.domain import JobFinished, WorkerDied
 from trio_gcs.generated.ray.common_pb2 import FAILED, ErrorType, TaskType
@@ -25,23 +26,14 @@ NS_PER_MS = 1_000_000
 class TaskManager:
     """Holds task events. ``counts`` says how many tasks of each type were ever reported."""
 
-    def __init__(
-        self,
-        *,
-        attempts_max: int = 100_000,
-        profile_events_max: int = 1000,
-        dropped_attempts_max: int = 1_000_000,
-        trim_period_s: float = 5.0,
-        job_done_delay_s: float = 15.0,
-        worker_dead_delay_s: float = 1.0,
-    ) -> None:
-        self.storage = TaskStorage(attempts_max, profile_events_max)
+    def __init__(self, config: GcsConfig) -> None:
+        self.storage = TaskStorage(config.task_attempts_max, config.task_profile_events_max)
         self.reported = 0
         self.counts: dict[int, int] = dict.fromkeys(TaskType.values(), 0)
-        self._dropped_attempts_max = dropped_attempts_max
-        self._trim_period_s = trim_period_s
-        self._job_done_delay_s = job_done_delay_s
-        self._worker_dead_delay_s = worker_dead_delay_s
+        self._dropped_attempts_max = config.task_attempts_dropped_max
+        self._trim_period_s = config.task_summary_sweep_period_s
+        self._job_done_delay_s = config.task_fail_after_job_s
+        self._worker_dead_delay_s = config.task_fail_after_worker_s
 
     def add(self, report: TaskEventData) -> None:
         """Take one report. Raises :class:`Invalid`, and takes nothing, if an id in it has a wrong length."""
