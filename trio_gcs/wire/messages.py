@@ -63,38 +63,55 @@ def inflate(body: bytes, encoding: bytes, size_max: int) -> bytes:
 class Assembler:
     """The messages of one direction of one stream."""
 
-    __slots__ = ("_chunks", "_encoding", "_have", "_need", "_size_max")
+    __slots__ = ("_chunks", "_compressed", "_encoding", "_have", "_size", "_size_max")
 
     def __init__(self, encoding: bytes, size_max: int) -> None:
         self._encoding = encoding
         self._size_max = size_max
         self._chunks: list[bytes] = []
-        self._have = 0
-        self._need = PREFIX_SIZE
+        self._have = 0  # octets in chunks: of the prefix while `_size` is None, then of the body alone
+        self._size: int | None = None
+        self._compressed = False
 
     @property
     def pending_bytes(self) -> int:
         """Octets of a message that is not complete; zero between messages."""
-        return self._have
+        return self._have if self._size is None else PREFIX_SIZE + self._have
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take octets, yield each message that they complete; raises `CallError`."""
-        self._chunks.append(chunk)
-        self._have += len(chunk)
-        while self._have >= self._need:
-            octets = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            compressed, size = unpack_prefix(octets)
-            end = PREFIX_SIZE + size
-            if size > self._size_max:
-                raise too_large(size, self._size_max)
-            if compressed > 1:
-                raise CallError(INTERNAL, f"a message has the compression flag {compressed}")
-            if len(octets) < end:
-                self._chunks = [octets]
-                self._need = end
+        while chunk:
+            if self._size is None:
+                chunk = self._read_prefix(chunk)
+                if self._size is None:
+                    return
+            missing = self._size - self._have
+            if len(chunk) < missing:
+                if chunk:
+                    self._chunks.append(chunk)
+                    self._have += len(chunk)
                 return
-            self._have = len(octets) - end
-            self._chunks = [octets[end:]] if self._have else []
-            self._need = PREFIX_SIZE
-            body = octets[PREFIX_SIZE:end]
+            self._chunks.append(chunk if len(chunk) == missing else chunk[:missing])
+            chunk = chunk[missing:]
+            body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+            compressed, self._chunks, self._have, self._size = self._compressed, [], 0, None
             yield inflate(body, self._encoding, self._size_max) if compressed else body
+
+    def _read_prefix(self, chunk: bytes) -> bytes:
+        """Take the prefix, or the part of it that has come; returns what follows it."""
+        if self._chunks:
+            chunk = b"".join((*self._chunks, chunk))
+        if len(chunk) < PREFIX_SIZE:
+            self._chunks = [chunk]
+            self._have = len(chunk)
+            return b""
+        compressed, size = unpack_prefix(chunk)
+        if size > self._size_max:
+            raise too_large(size, self._size_max)
+        if compressed > 1:
+            raise CallError(INTERNAL, f"a message has the compression flag {compressed}")
+        self._chunks = []
+        self._have = 0
+        self._size = size
+        self._compressed = bool(compressed)
+        return chunk[PREFIX_SIZE:]
