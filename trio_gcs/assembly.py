@@ -135,7 +135,7 @@ class Daemon:
             ),
             functions=FunctionManager(ledger, kv),
             runtime_env=RuntimeEnvManager(ledger, kv, os.urandom),
-            tasks=_task_manager(config),
+            tasks=TaskManager(config),
             autoscaler=AutoscalerManager(
                 ledger,
                 nodes=nodes,
@@ -218,17 +218,6 @@ class Connections:
 
     async def _drop_worker(self, worker_id: bytes) -> None:
         self._workers.drop_worker(worker_id)
-
-
-def _task_manager(config: GcsConfig) -> TaskManager:
-    return TaskManager(
-        attempts_max=config.task_attempts_max,
-        profile_events_max=config.task_profile_events_max,
-        dropped_attempts_max=config.task_attempts_dropped_max,
-        trim_period_s=config.task_summary_sweep_period_s,
-        job_done_delay_s=config.task_fail_after_job_s,
-        worker_dead_delay_s=config.task_fail_after_worker_s,
-    )
 
 
 def _publisher(channels: frozenset[int], config: GcsConfig, bounded: Iterable[int] = ()) -> Publisher[Any]:

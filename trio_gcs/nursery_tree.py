@@ -19,9 +19,12 @@ import trio
 
 from trio_gcs.assembly import Daemon
 from trio_gcs.config import DaemonSettings
+from trio_gcs.generated import POOL
 from trio_gcs.launch.listen import bind_sockets, start_listening
 from trio_gcs.managers.cluster import settle_cluster_id
 from trio_gcs.rpc.dispatch import Dispatch
+from trio_gcs.rpc.health import Health
+from trio_gcs.rpc.reflection import reflection
 from trio_gcs.rpc.server import Server
 from trio_gcs.store.opening import open_stores
 from trio_gcs.wire.limits import Limits
@@ -53,11 +56,15 @@ async def run_daemon(settings: DaemonSettings, *, task_status: trio.TaskStatus[i
             daemon.recover()
             cluster_id = settle_cluster_id(managers.kv, os.urandom)
             dispatch = Dispatch(settler=daemon.witness, token=settings.auth_token, cluster_id=cluster_id.hex)
-            server = Server(daemon.services(cluster_id), dispatch, limits_of(settings))
+            health = Health()
+            about_itself = [health, *reflection([POOL], dispatch.service_names)]
+            server = Server([*daemon.services(cluster_id), *about_itself], dispatch, limits_of(settings))
             async with (
+                layer(
+                    daemon.raylets.serve, daemon.workers.serve
+                ),  # errands of the ledger call them, so they outlive it
                 layer(daemon.ledger.serve, daemon.kv_ledger.serve),
                 drained_at_end(daemon),
-                layer(daemon.raylets.serve, daemon.workers.serve),
                 layer(managers.nodes.serve, managers.resources.serve, managers.runtime_env.serve),
                 layer(managers.placement_groups.serve, managers.actors.serve),
                 layer(managers.tasks.serve, daemon.load_puller.serve),
@@ -66,7 +73,7 @@ async def run_daemon(settings: DaemonSettings, *, task_status: trio.TaskStatus[i
                 await daemon.kv_ledger.drained()  # the cluster's id is told to nobody before it is durable
                 port = start_listening(bound)
                 listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in bound]
-                async with layer(partial(server.serve, listeners)), stopped_at_end(server, settings):
+                async with layer(partial(server.serve, listeners)), stopped_at_end(server, health, settings):
                     freeze_garbage()
                     task_status.started(port)
                     await trio.sleep_forever()
@@ -77,14 +84,18 @@ async def run_daemon(settings: DaemonSettings, *, task_status: trio.TaskStatus[i
 
 @asynccontextmanager
 async def layer(*services: Serve) -> AsyncIterator[None]:
-    """Run services around a block. Cancelling from outside ends the block first, and then them."""
+    """Run services around a block. Cancelling from outside ends the block first, and then them.
+
+    A service is shielded only once it has begun, so that a failure elsewhere does not wait for one that never does.
+    """
     async with trio.open_nursery() as nursery:
         scopes = []
         try:
             for serve in services:
-                scope = trio.CancelScope(shield=True)
-                scopes.append(scope)
+                scope = trio.CancelScope()
                 await nursery.start(_run_in, scope, serve)
+                scope.shield = True
+                scopes.append(scope)
             yield
         finally:
             for scope in scopes:
@@ -108,11 +119,12 @@ async def drained_at_end(daemon: Daemon) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def stopped_at_end(server: Server, settings: DaemonSettings) -> AsyncIterator[None]:
+async def stopped_at_end(server: Server, health: Health, settings: DaemonSettings) -> AsyncIterator[None]:
     """At the end of the block, let calls end within the grace, and close their connections."""
     try:
         yield
     finally:
+        health.serving = False
         with trio.CancelScope(shield=True):
             await server.stop(settings.gcs_config.shutdown_grace_s)
 
