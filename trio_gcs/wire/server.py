@@ -111,7 +111,7 @@ class ServerConnection(Receiver):
                     ):
                         self._receive_window -= size + 5
                         body = serve(self, stream_id, request, deadline, octets[start + 5 : after])
-                        if body is not None:
+                        if body is not None and not self.closed:
                             del streams[stream_id]
                             self.send_reply(stream_id, body)
                         continue

@@ -38,6 +38,14 @@ def test_the_right_token_is_let_in_alone_and_twice():
     assert judge(ANY, GOOD, GOOD) is None
 
 
+def test_of_several_values_the_first_one_counts():
+    wrong, other = ("authorization", "Bearer wrong"), ("ray_cluster_id", NIL)
+    assert judge(ANY, GOOD, wrong) is None
+    assert judge(ANY, wrong, GOOD) == BAD_TOKEN
+    assert judge(ANY, GOOD, ("ray_cluster_id", CLUSTER), other) is None
+    assert judge(ANY, GOOD, other, ("ray_cluster_id", CLUSTER)) == BAD_CLUSTER
+
+
 def test_nobody_needs_a_token_where_there_is_none():
     assert Gatekeeper(None, lambda: CLUSTER).objection(ANY, []) is None
 

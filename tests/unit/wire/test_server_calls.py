@@ -297,3 +297,21 @@ def test_a_deadline_in_the_middle_of_a_message_resets_the_stream():
     world.sent()
     assert world.answers()[1].resets == [ErrorCode.CANCEL]
     assert world.connection.unread_bytes == 0
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_a_handler_may_be_the_end_of_its_own_connection(special):
+    world = World()
+    world.call()
+    echo, world.application.echo.call = world.application.echo.call, None
+
+    def serve(connection, stream_id, request, deadline, body):
+        connection.fail(frames.PeerError(ErrorCode.ENHANCE_YOUR_CALM, "enough"))
+        return echo(connection, stream_id, request, deadline, body)
+
+    world.application.echo.call = serve
+    fresh = [("x-fresh", "a block that was not judged yet")]
+    split = world.body(3, prefixed(b"x"), 0) + world.body(3, b"") if special else world.body(3, prefixed(b"x"))
+    world.send(world.head(3, [*HEADERS, *fresh]) + split)
+    assert [seen.kind for seen in world.seen] == [frames.GOAWAY]
+    assert world.connection.streams == {}
