@@ -160,11 +160,23 @@ def test_unsubscribing_leaves_what_is_in_the_mailbox(publisher: Publisher[Park])
 def test_another_publishers_channel_is_refused(publisher: Publisher[Park]) -> None:
     for call in (
         lambda: publisher.subscribe(ANNA, b"", 7),
-        lambda: publisher.unsubscribe(ANNA, 7),
         lambda: publisher.publish(7, b"k", message(b"k")),
     ):
         with pytest.raises(UnknownChannel, match="Invalid channel type: 7"):
             call()
+    publisher.unsubscribe(ANNA, 7)  # there is nothing to end, wherever it is
+
+
+def test_a_message_without_content_has_a_number_and_ends_polls_but_is_sent_to_nobody(
+    publisher: Publisher[Park],
+) -> None:
+    publisher.subscribe(ANNA, b"", JOBS)
+    poll = ask(publisher, ANNA)
+    publisher.post(JOBS, b"k", None)
+    publisher.flush()
+    assert numbers(poll) == []
+    say(publisher, b"k")
+    assert numbers(ask(publisher, ANNA)) == [2]
 
 
 def test_an_id_of_a_wrong_length_is_refused_and_an_empty_one_is_nil(publisher: Publisher[Park]) -> None:

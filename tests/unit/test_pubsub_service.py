@@ -59,7 +59,7 @@ def test_the_commands_before_a_bad_one_stay_applied(service: ObservabilityPubSub
     with pytest.raises(UnknownChannel, match="Invalid channel type: 3"):
         subscribe(service, ERRORS, pubsub.GCS_JOB_CHANNEL, LOGS)
     for channel in (ERRORS, LOGS):
-        message = pubsub.PubMessage(channel_type=channel, key_id=b"k")
+        message = pubsub.PubMessage(channel_type=channel, key_id=b"k", error_info_message={})
         assert not call(service.GcsPublish, pb.GcsPublishRequest(pub_messages=[message])).HasField("status")
     assert [each.channel_type for each in read(service)] == [ERRORS]
 

@@ -147,7 +147,9 @@ def test_a_debuggers_port_and_paused_threads_are_noted(world: World) -> None:
         request = pb.UpdateWorkerNumPausedThreadsRequest(worker_id=worker_id(1), num_paused_threads_delta=delta)
         plain_function(world.service.UpdateWorkerNumPausedThreads)(request)
     row = world.workers.worker(worker_id(1))
-    assert (row.debugger_port, row.num_paused_threads) == (99, 4)
+    assert (row.debugger_port, row.num_paused_threads) == (99, 1)
+    world.workers.add_paused_threads(worker_id(1), -2)
+    assert world.workers.worker(worker_id(1)).num_paused_threads == (1 << 32) - 1
 
 
 def test_an_unknown_worker_has_no_debugger(world: World) -> None:

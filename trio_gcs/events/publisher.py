@@ -96,14 +96,22 @@ class Publisher(Generic[P]):
         self.post(channel_type, key, message)
         self.flush()
 
-    def post(self, channel_type: int, key: bytes, message: Encodable) -> None:
-        """Put a message into mailboxes, and answer no poll before :meth:`flush`: messages of one change travel together."""
+    def post(self, channel_type: int, key: bytes, message: Encodable | None) -> None:
+        """Put a message into mailboxes, and answer no poll before :meth:`flush`: messages of one change travel together.
+
+        None is a message without content: it has a number, and ends the polls of its subscribers, but is sent to nobody.
+        """
         if channel_type not in self._channels:
             raise UnknownChannel(channel_type)
         self.sequence_id += 1
         keys = (ALL_KEYS, key) if key else (ALL_KEYS,)
         topics = [topic for each in keys if (topic := self._topics.get((channel_type, each)))]
         if not topics:
+            return
+        # Once to a subscriber of both the key and the whole channel.
+        receivers = topics[0].subscribers if len(topics) == 1 else topics[0].subscribers | topics[1].subscribers
+        if message is None:
+            self._due += [subscriber for subscriber in receivers.values() if subscriber.poll is not None]
             return
         letter = Letter(message, self.sequence_id)
         if len(letter.wire) > self._limits.reply_bytes_max:
@@ -112,8 +120,6 @@ class Publisher(Generic[P]):
         for topic in topics:
             if topic.bound is not None:
                 topic.bound.admit(letter)
-        # Once to a subscriber of both the key and the whole channel.
-        receivers = topics[0].subscribers if len(topics) == 1 else topics[0].subscribers | topics[1].subscribers
         for subscriber in receivers.values():
             subscriber.deliver(letter)
             if subscriber.poll is not None:
@@ -123,8 +129,8 @@ class Publisher(Generic[P]):
         """Answer the polls of all who got mail."""
         due, self._due = self._due, []
         for subscriber in due:
-            if subscriber.poll is not None and (batch := self._batch(subscriber)):
-                self._answer(subscriber, batch + self._signature)
+            if subscriber.poll is not None:
+                self._answer(subscriber, self._batch(subscriber) + self._signature)
 
     # Subscribers.
 
@@ -146,9 +152,7 @@ class Publisher(Generic[P]):
             self._senders.setdefault(sender_id, set()).add(subscriber.id)
 
     def unsubscribe(self, subscriber_id: bytes, channel_type: int, key: bytes = ALL_KEYS) -> None:
-        """Send no more of these; what is in the mailbox already stays there."""
-        if channel_type not in self._channels:
-            raise UnknownChannel(channel_type)
+        """Send no more of these, whatever they are; what is in the mailbox already stays there."""
         subscriber = self._subscribers.get(SubscriberID.parse(subscriber_id))
         if subscriber is not None and (channel_type, key) in subscriber.topics:
             subscriber.topics.remove((channel_type, key))

@@ -106,10 +106,10 @@ class WorkerManager:
         self._edit(worker_id, lambda worker: setattr(worker, "debugger_port", port))
 
     def add_paused_threads(self, worker_id: bytes, delta: int) -> None:
-        """So many more threads of a worker, or fewer, stand at a breakpoint."""
+        """So many more threads of a worker, or fewer, stand at a breakpoint. Below none it wraps round, as Ray's does."""
 
         def edit(worker: WorkerTableData) -> None:
-            worker.num_paused_threads = max(0, worker.num_paused_threads + delta)
+            worker.num_paused_threads = (worker.num_paused_threads + delta) % (1 << 32)
 
         self._edit(worker_id, edit)
 

@@ -2,7 +2,7 @@
 
 The hard idea: both depend on the headers of a call alone, so the verdict is computed once per distinct header block
 and remembered with it. Health and reflection are open to everybody; the syncer's stream has a token but no cluster
-id, its own texts, and sends `authorization` twice.
+id, its own texts, and sends `authorization` twice. Of a field that is sent several times, the first value counts.
 """
 
 from __future__ import annotations
@@ -50,19 +50,22 @@ class Gatekeeper:
     def _sync_objection(self, fields: list[Field]) -> str | None:
         if self._bearer is None or self._has_token(fields):
             return None
-        sent = any(name == b"authorization" for name, _ in fields)
-        return "Invalid bearer token" if sent else "Missing authorization header"
+        sent = _first(b"authorization", fields)
+        return "Missing authorization header" if sent is None else "Invalid bearer token"
 
     def _has_token(self, fields: list[Field]) -> bool:
         assert self._bearer is not None, "asked only where a token is needed"
-        # Every value is compared, so that the time says nothing about which one was right.
-        matches = [compare_digest(value, self._bearer) for name, value in fields if name == b"authorization"]
-        return any(matches)
+        sent = _first(b"authorization", fields)
+        return sent is not None and compare_digest(sent, self._bearer)
 
     def _cluster_matches(self, path: bytes, fields: list[Field]) -> bool:
         if self._cluster_id is None:
             return True
-        sent = [value for name, value in fields if name == b"ray_cluster_id"]
+        sent = _first(b"ray_cluster_id", fields)
         # Whoever asks for the id cannot know it, and is told so even when it is right.
         right = _NIL_CLUSTER_ID if path == _GET_CLUSTER_ID else self._cluster_id().encode()
-        return all(value == right for value in sent)
+        return sent is None or sent == right
+
+
+def _first(wanted: bytes, fields: list[Field]) -> bytes | None:
+    return next((value for name, value in fields if name == wanted), None)

@@ -77,7 +77,8 @@ class _PubSub:
             if message.sequence_id:
                 raise InvalidArgument("A message gets its sequence id from us.")
         for message in request.pub_messages:
-            self._publisher.post(message.channel_type, message.key_id, message)
+            has_content = message.WhichOneof("inner_message") is not None
+            self._publisher.post(message.channel_type, message.key_id, message if has_content else None)
         self._publisher.flush()
         return pb.GcsPublishReply()
 

@@ -192,7 +192,8 @@ class HeaderEncoder:
 
 
 _FIELD_NAME = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")
-_FIELD_VALUE = re.compile(rb"(?:[^\x00\n\r \t](?:[^\x00\n\r]*[^\x00\n\r \t])?)?")
+# Stricter servers refuse spaces at the ends of a value; gRPC's clients send them, and its servers take them as they are.
+_FIELD_VALUE = re.compile(rb"[^\x00\n\r]*")
 _OF_A_CONNECTION: Final = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
 )
