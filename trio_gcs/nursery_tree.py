@@ -24,6 +24,7 @@ from trio_gcs.launch.listen import bind_sockets, start_listening
 from trio_gcs.managers.cluster import settle_cluster_id
 from trio_gcs.rpc.dispatch import Dispatch
 from trio_gcs.rpc.health import Health
+from trio_gcs.rpc.heap import keep_heap
 from trio_gcs.rpc.reflection import reflection
 from trio_gcs.rpc.server import Server
 from trio_gcs.store.opening import open_stores
@@ -74,7 +75,7 @@ async def run_daemon(settings: DaemonSettings, *, task_status: trio.TaskStatus[i
                 port = start_listening(bound)
                 listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in bound]
                 async with layer(partial(server.serve, listeners)), stopped_at_end(server, health, settings):
-                    freeze_garbage()
+                    settle_memory()
                     task_status.started(port)
                     await trio.sleep_forever()
     finally:
@@ -156,8 +157,9 @@ def limits_of(settings: DaemonSettings) -> Limits:
     )
 
 
-def freeze_garbage() -> None:
-    """Take what exists by now out of the collector's rounds, and make the rounds rare: little of ours is cyclic."""
+def settle_memory() -> None:
+    """Take what exists by now out of the collector's rounds, make these rare, and keep the heap for large replies."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(50_000, 20, 50)  # little of ours is cyclic
+    keep_heap()

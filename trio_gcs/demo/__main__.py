@@ -12,7 +12,8 @@ from trio_gcs.ray.command import find_ray
 from trio_gcs.ray.install import environment_of_ray, find_server
 
 PROGRAM = Path(__file__).with_name("program.py")
-SESSION = "session "
+SAID = "demo: "  # stock Ray prints logs of raylets that were killed in between
+SESSION = "session: "
 
 
 def main() -> int:
@@ -31,8 +32,8 @@ def main() -> int:
         for line in tour.stdout:
             if line.startswith(SESSION):
                 session = Path(line.removeprefix(SESSION).strip())
-            elif line.startswith("  "):
-                print(line, end="", flush=True)
+            elif line.startswith(SAID):
+                print(" ", line.removeprefix(SAID), end="", flush=True)
     if session is not None:
         print("\nWhat the control plane wrote down meanwhile:\n")
         print_events(session / "logs" / "gcs_server.out")

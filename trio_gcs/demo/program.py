@@ -32,7 +32,7 @@ ray.get(keeper.keep.remote("a word from a driver that is gone"))
 
 
 def say(what: str, *found: object) -> None:
-    print(f"  {what:<58}", *found, flush=True)
+    print(f"demo: {what:<58}", *found, flush=True)
 
 
 def until(done: Callable[[], bool], timeout_s: float = 60.0) -> None:
@@ -134,7 +134,7 @@ def main() -> None:
     tasks_and_actors()
     owners()
     raylets(cluster)
-    print("session", cluster.head_node.get_session_dir_path(), flush=True)
+    print("session:", cluster.head_node.get_session_dir_path(), flush=True)
     ray.shutdown()
     cluster.shutdown()
 

@@ -73,7 +73,8 @@ def _group(group: PlacementGroupTableData) -> Fields:
 
 
 def _error(event: domain.ErrorRaised) -> Fields:
-    return {"key": event.key.hex(), "kind": event.error.type}
+    # A job's or node's id in hex, or the name of a session.
+    return {"key": event.key.decode("ascii", "backslashreplace"), "kind": event.error.type}
 
 
 LINES: Mapping[type, Callable[[Any], Fields]] = {
