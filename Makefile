@@ -1,7 +1,7 @@
 # Each target makes what it needs and works on a fresh clone; PYTHON=... chooses the Python (3.11 or newer).
 RAY := ray[default]==2.60.0
 
-.PHONY: run demo test check proto bench
+.PHONY: run demo test check proto diagrams bench
 
 run:  ## the head process, with a SQLite store in ~/.local/state/trio-gcs
 	scripts/environment .venv .
@@ -22,6 +22,10 @@ check:  ## format, lint, types, async rules and the rules of the house
 proto:  ## generated code anew, after a change in protos/
 	scripts/environment .venv '.[proto]'
 	.venv/bin/python scripts/generate_protos.py
+
+diagrams:  ## docs/states.md anew, after a change of a table of states
+	scripts/environment .venv .
+	.venv/bin/python scripts/draw_states.py
 
 bench:  ## figures beside those of Ray's own gcs_server, into docs/benchmarks.md
 	scripts/environment .venv '.[test]' && scripts/environment .venv-ray '$(RAY)' && scripts/test_tools
