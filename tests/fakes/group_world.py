@@ -13,7 +13,13 @@ from tests.fakes.peers import FakeCall, FakeRaylets
 from trio_gcs.config import GcsConfig
 from trio_gcs.events.domain import ActorMoved, JobFinished, NodeAdded, NodeDied, NodeDraining, PlacementGroupMoved
 from trio_gcs.generated.ray.common_pb2 import PACK, Bundle, PlacementGroupSpec, PlacementStrategy
-from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, GcsNodeInfo, JobTableData, PlacementGroupTableData
+from trio_gcs.generated.ray.gcs_pb2 import (
+    ActorTableData,
+    GcsNodeInfo,
+    JobTableData,
+    PlacementGroupLoad,
+    PlacementGroupTableData,
+)
 from trio_gcs.generated.ray.node_manager_pb2 import (
     CommitBundleResourcesReply,
     PrepareBundleResourcesReply,
@@ -108,7 +114,7 @@ class GroupWorld:
             clock=self.clock,
             refresh_s=3.0,
             update_snapshot=lambda node, view: None,
-            placement_group_load=lambda: self.groups.queries.load(),
+            placement_group_load=self.load,
         )
         self.groups = PlacementGroupManager(
             self.ledger,
@@ -129,6 +135,9 @@ class GroupWorld:
 
     def clock(self) -> int:
         return self.now_ms
+
+    def load(self) -> PlacementGroupLoad:
+        return self.groups.queries.load()
 
     def _publish(self, revision: int, events: Sequence[object]) -> None:
         self.told.extend(events)

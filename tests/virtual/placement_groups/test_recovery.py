@@ -207,7 +207,7 @@ async def test_a_group_that_was_losing_bundles_goes_on_with_the_others(
 ) -> None:
     world = GroupWorld([1, 1], store=store)
     async with world.serving():
-        world.create(1, *TWO)
+        world.create(1, *TWO, strategy=STRICT_SPREAD)
         await world.settle()
         world.end_node(2)
         await world.settle()

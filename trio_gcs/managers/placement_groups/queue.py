@@ -25,7 +25,7 @@ from trio_gcs.store.tables import Table
 Row = PlacementGroupTableData
 Stats = PlacementGroupStats
 
-FIRST = 0.0  # the rank of a group that lost bundles: before all that rank by time
+FIRST = -inf  # the rank of a group that lost bundles: before all that rank by time
 
 
 class Place(Enum):
