@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.wire_services import CALLED, MODULES, SERVED, Service
 
+from tests.contract.wire_services import CALLED, MODULES, SERVED, Service
 from trio_gcs.generated import POOL
 from trio_gcs.generated.ray import common_pb2, gcs_pb2
 

@@ -13,6 +13,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
     FileDescriptorSet,
 )
+
 from tests.contract.wire_services import CALLED, MODULES, SERVED
 
 REPO = pathlib.Path(__file__).parents[2]

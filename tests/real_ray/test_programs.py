@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.real_ray import box
 
+from tests.real_ray import box
 from trio_gcs.ray.install import environment_of_ray, find_server
 
 HERE = Path(__file__).parent

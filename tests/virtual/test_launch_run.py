@@ -58,10 +58,10 @@ async def test_what_ends_the_daemon_arrives_as_one_line(tmp_path):
     async def broken(_settings, *, task_status):
         raise StartError("the disk is full")
 
-    with pytest.raises(ExceptionGroup) as ended:
+    with pytest.RaisesGroup(StartError, flatten_subgroups=True) as ended:
         await serve(broken, settings(), second_signal_ends=False, announce=lambda _port: None)
     assert cause_in_one_line(ended.value) == "the disk is full"
 
-    with pytest.raises(ExceptionGroup) as ended:
+    with pytest.RaisesGroup(StartError, flatten_subgroups=True) as ended:
         await serve(steady, settings(tmp_path / "gone" / "port"), second_signal_ends=False, announce=lambda _port: None)
     assert "cannot write the port file" in (cause_in_one_line(ended.value) or "")

@@ -1,4 +1,5 @@
 import pytest
+
 from tests.real.process.processes import Session
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.real.process.processes import GCS_SERVER, NODE, environment, started, stop
 
 

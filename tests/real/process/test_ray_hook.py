@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from tests.real.process.processes import GCS_SERVER, TRIO_GCS, environment
 
+from tests.real.process.processes import GCS_SERVER, TRIO_GCS, environment
 from trio_gcs.errors import StartError
 from trio_gcs.ray.install import HOOK_DIR, environment_of_ray, find_server
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.real.process.processes import TRIO_GCS, environment, started, stop
 
 STUBBORN = Path(__file__).with_name("stubborn.py")

@@ -69,20 +69,51 @@ print("|", "job", re.findall(r"job says.*", submitted)[-1:], "succeeded" in subm
 print("|", "job status", "succeeded" in ray("job", "status", "first"))
 print("|", "job list", "first" in ray("job", "list"))
 failed = subprocess.run([*RAY, "job", "submit", "--", "false"], capture_output=True, text=True, check=False)
-print("|", "job that fails", failed.returncode != 0, "FAILED" in failed.stdout + failed.stderr or "failed" in failed.stdout + failed.stderr)
+print(
+    "|",
+    "job that fails",
+    failed.returncode != 0,
+    "FAILED" in failed.stdout + failed.stderr or "failed" in failed.stdout + failed.stderr,
+)
 del os.environ["RAY_ADDRESS"]
 
 print("|", "nodes", [(row["state"], row["is_head_node"]) for row in rows("nodes")])
-print("|", "actors", sorted((row["name"], row["state"], row["class_name"]) for row in rows("actors") if row["name"].startswith("w")))
+print(
+    "|",
+    "actors",
+    sorted((row["name"], row["state"], row["class_name"]) for row in rows("actors") if row["name"].startswith("w")),
+)
 print("|", "jobs", sorted((row["type"], row["status"]) for row in rows("jobs")))
-print("|", "tasks", eventually(lambda: sorted((row["name"], row["state"]) for row in rows("tasks") if row["name"] == "task"), [("task", "FINISHED")]))
+print(
+    "|",
+    "tasks",
+    eventually(
+        lambda: sorted((row["name"], row["state"]) for row in rows("tasks") if row["name"] == "task"),
+        [("task", "FINISHED")],
+    ),
+)
 print("|", "workers", any(row["worker_type"] == "WORKER" for row in rows("workers")))
 print("|", "placement groups", rows("placement-groups"))
 print("|", "summary", "task" in ray("summary", "tasks"), "Worker" in ray("summary", "actors"))
-print("|", "get actor", "w0" in ray("get", "actors", next(row["actor_id"] for row in rows("actors") if row["name"] == "w0")))
+print(
+    "|",
+    "get actor",
+    "w0" in ray("get", "actors", next(row["actor_id"] for row in rows("actors") if row["name"] == "w0")),
+)
 print("|", "memory", "Aggregate object store stats" in ray("memory"))
 
-for path in ("/", "/api/version", "/nodes?view=summary", "/api/cluster_status", "/api/jobs/", "/api/v0/actors", "/api/v0/nodes", "/logical/actors", "/api/gcs_healthz", "/api/component_activities"):
+for path in (
+    "/",
+    "/api/version",
+    "/nodes?view=summary",
+    "/api/cluster_status",
+    "/api/jobs/",
+    "/api/v0/actors",
+    "/api/v0/nodes",
+    "/logical/actors",
+    "/api/gcs_healthz",
+    "/api/component_activities",
+):
     try:
         code, content = page(path)
         print("|", "page", path, code, bool(content))
