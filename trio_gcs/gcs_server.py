@@ -11,6 +11,7 @@ from pathlib import Path
 from trio_gcs.errors import StartError
 from trio_gcs.launch.files import redirect_output
 from trio_gcs.launch.flags import Flags, read_flags
+from trio_gcs.launch.lean import leave_rich_out
 
 PROGRAM = "gcs_server"
 RAY_VERSION = "2.60.0"
@@ -48,6 +49,7 @@ def _forget_foreign_packages() -> None:
 
 
 def _serve(flags: Flags) -> int:
+    leave_rich_out()
     # Trio and all that it takes is imported here, when a failure to import has a file to be told in.
     from trio_gcs.launch.as_ray_does import serve  # noqa: PLC0415
 
