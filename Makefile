@@ -1,7 +1,7 @@
 # Each target makes what it needs and works on a fresh clone; PYTHON=... chooses the Python (3.11 or newer).
 RAY := ray[default]==2.60.0
 
-.PHONY: run demo test check proto diagrams bench
+.PHONY: run demo test torture check proto diagrams bench
 
 run:  ## the head process, with a SQLite store in ~/.local/state/trio-gcs
 	scripts/environment .venv .
@@ -14,6 +14,10 @@ demo:  ## stock Ray on trio-gcs: starts a head node and runs a program that show
 test:  ## every test, with stock Ray; ARGS='tests/unit -k nodes' for some
 	scripts/environment .venv '.[test,proto]' && scripts/environment .venv-ray '$(RAY)' && scripts/test_tools
 	.venv/bin/python -m pytest $(ARGS)
+
+torture:  ## kill -9 ten thousand times (about half an hour; ARGS='--kills 500'), nothing acknowledged may be lost
+	scripts/environment .venv '.[test,proto]'
+	.venv/bin/python -m tests.real.durability.torture $(ARGS)
 
 check:  ## format, lint, types, async rules and the rules of the house
 	scripts/environment .venv '.[test,check]'

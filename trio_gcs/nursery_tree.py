@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from trio_gcs.rpc.health import Health
 from trio_gcs.rpc.heap import keep_heap
 from trio_gcs.rpc.reflection import reflection
 from trio_gcs.rpc.server import Server
+from trio_gcs.store.base import Store
 from trio_gcs.store.opening import open_stores
 from trio_gcs.wire.limits import Limits
 
@@ -46,11 +47,24 @@ class Serve(Protocol):
         ...
 
 
-async def run_daemon(settings: DaemonSettings, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
+class OpenStores(Protocol):
+    """Opens a daemon's two stores, of the tables and of the key-value pairs, for the length of a block."""
+
+    def __call__(self, settings: DaemonSettings) -> AbstractAsyncContextManager[tuple[Store, Store]]:
+        """Open what the settings name."""
+        ...
+
+
+async def run_daemon(
+    settings: DaemonSettings,
+    *,
+    open_stores: OpenStores = open_stores,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
     """Run until cancelled; tells its port once it listens. Raises what ends it: StartError, StoreError, or a bug."""
     bound = bind_sockets(settings.hosts, settings.port)
     try:
-        async with open_stores(settings.store) as (store, kv_store):
+        async with open_stores(settings) as (store, kv_store):
             daemon = Daemon(settings, store, kv_store)
             managers = daemon.managers
             await load(daemon)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 import trio
 
+from trio_gcs.errors import StoreError
 from trio_gcs.store.base import Page, Write
 from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.memory import MemoryStore
@@ -239,3 +240,24 @@ async def test_a_duty_that_returns_while_still_owed_is_a_bug() -> None:
         change.put(table, b"k", b"v")
     with pytest.RaisesGroup(AssertionError):
         await table.serve()
+
+
+class BrokenStore(HeldStore):
+    """A store whose disk is gone."""
+
+    async def commit(self, writes: Sequence[Write], revision: int) -> None:
+        await trio.lowlevel.checkpoint()
+        raise StoreError("the disk is gone")
+
+
+async def test_who_drains_a_ledger_is_not_held_by_a_store_that_failed(autojump_clock: trio.abc.Clock) -> None:
+    ledger = Ledger(BrokenStore())
+    table = ledger.table("T", BYTES)
+    with pytest.RaisesGroup(StoreError, flatten_subgroups=True), trio.fail_after(1):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ledger.serve)
+            with ledger.change() as change:
+                change.put(table, b"a", b"1")
+            with trio.CancelScope(shield=True):
+                await ledger.drained()
+    assert ledger.durable == 0

@@ -151,6 +151,7 @@ class Ledger:
         self._open: Change | None = None
         self._queue: list[Change] = []
         self._committing = False
+        self._over = False
         self._work = trio.Event()
         self._progress = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -224,13 +225,19 @@ class Ledger:
             waiting, self._waiting_errands = self._waiting_errands, []
             self._run(waiting)
             task_status.started()
-            while True:
-                await self._work.wait()
-                await self._commit_round()
+            try:
+                while True:
+                    await self._work.wait()
+                    await self._commit_round()
+            finally:
+                self._over = True
+                self._tell_progress()
 
     async def drained(self) -> None:
-        """Wait until all that was changed so far is durable."""
-        await self.settled(self.revision)
+        """Wait until all that was changed so far is durable, or will never be, since a commit failed."""
+        revision = self.revision
+        while self.durable < revision and not self._over:
+            await self._progress.wait()
 
     def _accept(self, change: Change) -> None:
         self.revision = change.revision
@@ -261,6 +268,9 @@ class Ledger:
         self._committing = False
         for change in batch:
             self._settle(change)
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
         self._progress.set()
         self._progress = trio.Event()
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from trio_gcs.config import DaemonSettings
 from trio_gcs.errors import StartError
 from trio_gcs.store.base import Store
 from trio_gcs.store.memory import MemoryStore
@@ -21,8 +22,9 @@ KV_SUFFIX = "-kv"
 
 
 @asynccontextmanager
-async def open_stores(url: str) -> AsyncIterator[tuple[Store, Store]]:
+async def open_stores(settings: DaemonSettings) -> AsyncIterator[tuple[Store, Store]]:
     """Open ``memory:`` or ``sqlite:///PATH``; the latter uses ``PATH`` and ``PATH-kv``. Raises :class:`StartError`."""
+    url = settings.store
     async with AsyncExitStack() as stack:
         if url == MEMORY:
             yield MemoryStore(), MemoryStore()

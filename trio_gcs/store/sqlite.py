@@ -26,6 +26,7 @@ APPLICATION_ID: Final = 0x74726763  # "trgc": what file(1) and a curious operato
 SCHEMA_VERSION: Final = 1
 PAGE_ROWS: Final = 1000
 PAGE_ROWS_KV: Final = 50  # packages of 100 MB live there
+CHECKED_BYTES_MAX: Final = 1 << 30  # a quarter of a second for each half gigabyte; start must not wait longer
 
 SCHEMA: Final = """
 CREATE TABLE rows (
@@ -147,7 +148,18 @@ def _connect(path: Path) -> sqlite3.Connection:
                 raise StartError(f"{path} is an SQLite file of another program")
             pragmas = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
             connection.executescript(f"BEGIN;{SCHEMA}{pragmas}COMMIT;")
+        elif path.stat().st_size <= CHECKED_BYTES_MAX:
+            _check(path, connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse a file whose pages do not fit together: it would answer wrongly, or fail in the middle of the day."""
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StartError(f"the store {path} is damaged, restore it from a backup: {' '.join(verdict.split())}")
+    if connection.execute("SELECT count(*) FROM ledger").fetchone() != (1,):
+        raise StartError(f"the store {path} is damaged, restore it from a backup: it has no revision")
