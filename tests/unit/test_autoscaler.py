@@ -81,6 +81,13 @@ def test_an_idle_node_grows_idle_between_two_answers(world: AutoscalerWorld) -> 
     assert (seen.status, seen.idle_duration_ms) == (pb.IDLE, 750)
 
 
+def test_a_node_that_says_it_is_idle_for_ever_costs_nobody_the_answer(world: AutoscalerWorld) -> None:
+    world.join(1)
+    world.pull(1, idle_duration_ms=2**63 - 1)
+    world.now_ms += 250
+    assert world.state_of(1).idle_duration_ms == 2**63 - 1
+
+
 def test_draining_is_what_the_raylet_says_and_comes_before_idle(world: AutoscalerWorld) -> None:
     world.join(1)
     world.nodes.set_draining(node_id(1), pb.DrainNodeRequest(node_id=node_id(1)))

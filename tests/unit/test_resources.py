@@ -45,6 +45,13 @@ def test_what_is_no_number_is_nothing(double: float) -> None:
     assert held_by_node({"CPU": double, "GPU": 1.0}) == {"GPU": UNITS}
 
 
+@pytest.mark.parametrize("double", [1e300, 1.7e304, 1e15])
+def test_more_than_raylets_can_count_is_as_much_as_they_can(double: float) -> None:
+    assert units(double) == 2**63 - 1
+    assert units(-double) == -(2**63 - 1)
+    assert held_by_node({"CPU": double, "GPU": -double}) == {"CPU": 2**63 - 1, "GPU": -(2**63 - 1)}
+
+
 @given(DOUBLES)
 def test_a_request_names_only_what_it_needs(doubles: dict[str, float]) -> None:
     need = request_of(doubles)

@@ -12,7 +12,7 @@ from trio_gcs.generated.ray.common_pb2 import TaskType
 from trio_gcs.generated.ray.events_event_aggregator_service_pb2 import RayEventsData
 from trio_gcs.generated.ray.gcs_pb2 import JobTableData, TaskEventData, TaskEvents, WorkerTableData
 from trio_gcs.generated.ray.gcs_service_pb2 import GetTaskEventsReply, GetTaskEventsRequest
-from trio_gcs.managers.tasks import TaskManager
+from trio_gcs.managers.tasks import TaskManager, queries
 from trio_gcs.managers.tasks.conversion import reports_of
 from trio_gcs.managers.tasks.queries import find
 from trio_gcs.store.ledger import Ledger
@@ -86,6 +86,12 @@ def test_an_id_of_a_wrong_length_is_refused_and_nothing_is_taken(broken: TaskEve
     with pytest.raises(Invalid):
         tasks.add(report(events(2), broken))
     assert len(tasks.storage) == 0
+
+
+def test_the_creation_of_an_actor_counts_among_the_tasks_of_actors() -> None:
+    kinds = (TaskType.ACTOR_TASK, TaskType.NORMAL_TASK, TaskType.ACTOR_CREATION_TASK)
+    tiers = [tier_of(event) for event in report(*(events(1, kind=kind) for kind in kinds)).events_by_task]
+    assert tiers == [Tier.ACTOR_TASK, Tier.OTHER, Tier.ACTOR_TASK]
 
 
 def test_profile_events_are_trimmed_only_when_merging_and_the_oldest_go() -> None:
@@ -252,3 +258,55 @@ def test_ray_events_become_task_events() -> None:
     assert stored.task_info.func_or_class_name == "__init__"
     assert dict(stored.state_updates.state_ts_ns) == {RUNNING: 42}
     assert tasks.storage.losses[OTHER_JOB].attempts == 1
+
+
+@pytest.mark.parametrize("seconds", [2**63 - 1, -(2**63), 253402300800])
+def test_a_time_that_no_clock_shows_becomes_the_nearest_that_can_be_told(seconds: int) -> None:
+    batch = RayEventsData()
+    move = batch.events.add(event_type="TASK_LIFECYCLE_EVENT").task_lifecycle_event
+    move.task_id, move.job_id = task_id(1), JOB
+    move.state_transitions.add(state=RUNNING).timestamp.seconds = seconds
+    (told,) = reports_of(batch)
+    assert told.events_by_task[0].state_updates.state_ts_ns[RUNNING] == (2**63 - 1 if seconds > 0 else -(2**63))
+
+
+def test_an_attempt_stays_with_its_job_whatever_a_later_report_says() -> None:
+    tasks = TaskManager(GcsConfig())
+    tasks.add(report(events(1)))
+    tasks.add(report(TaskEvents(task_id=task_id(1), job_id=OTHER_JOB)))
+    tasks.add(report(dropped=(task_id(1),)))
+    assert tasks.storage.of_job(JOB) == tasks.storage.of_job(OTHER_JOB) == []
+
+
+def test_losses_beyond_what_a_reply_can_tell_are_told_as_the_most_it_can() -> None:
+    tasks = TaskManager(GcsConfig())
+    for _ in range(2):
+        tasks.add(report(profile_lost=2**31 - 1))
+    assert ask(tasks).num_profile_task_events_dropped == 2**31 - 1
+
+
+async def test_a_worker_that_died_at_the_end_of_time_fails_its_tasks(
+    nursery: trio.Nursery, autojump_clock: trio.abc.Clock
+) -> None:
+    ledger = Ledger(MemoryStore())
+    await nursery.start(ledger.serve)
+    tasks = TaskManager(GcsConfig())
+    tasks.add(report(events(1, RUNNING, worker=b"w")))
+    worker = WorkerTableData(end_time_ms=2**64 - 1)
+    worker.worker_address.worker_id = b"w"
+    with ledger.change() as change:
+        tasks.lose_worker(change, WorkerDied(worker))
+    await trio.sleep(2)
+    assert ask(tasks).events_by_task[0].state_updates.state_ts_ns[FAILED] == 2**63 - 1
+    nursery.cancel_scope.cancel()
+
+
+def test_ten_thousand_filters_cost_no_more_than_two() -> None:
+    tasks = TaskManager(GcsConfig())
+    tasks.add(report(*(events(number) for number in range(100))))
+    filters = GetTaskEventsRequest.Filters()
+    for number in range(10_000):
+        filters.task_filters.add(predicate="NOT_EQUAL", task_id=task_id(number + 5))
+        filters.task_name_filters.add(predicate="EQUAL", task_name="Task3")
+    assert len(queries.tests_of(filters)) == 2
+    assert names(find(tasks.storage, GetTaskEventsRequest(filters=filters))) == ["Task3"]

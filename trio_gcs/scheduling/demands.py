@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from trio_gcs.bounds import as_int64, as_uint64
 from trio_gcs.generated.ray.gcs_pb2 import ResourceDemand, ResourceLoad
 
 DemandKey = tuple[frozenset[tuple[str, float]], tuple[bytes, ...]]
-
-UINT64_MAX = (1 << 64) - 1
-INT64_MAX = (1 << 63) - 1
 
 
 def demand_key(demand: ResourceDemand) -> DemandKey:
@@ -38,11 +36,8 @@ def total_demands(loads: Iterable[ResourceLoad]) -> list[ResourceDemand]:
 
 
 def _add(total: ResourceDemand, demand: ResourceDemand) -> None:
-    # A sum that its field cannot hold is a lie of some raylet; it must not cost everybody else the answer.
-    total.num_ready_requests_queued = min(
-        UINT64_MAX, total.num_ready_requests_queued + demand.num_ready_requests_queued
+    total.num_ready_requests_queued = as_uint64(total.num_ready_requests_queued + demand.num_ready_requests_queued)
+    total.num_infeasible_requests_queued = as_uint64(
+        total.num_infeasible_requests_queued + demand.num_infeasible_requests_queued
     )
-    total.num_infeasible_requests_queued = min(
-        UINT64_MAX, total.num_infeasible_requests_queued + demand.num_infeasible_requests_queued
-    )
-    total.backlog_size = max(-INT64_MAX, min(INT64_MAX, total.backlog_size + demand.backlog_size))
+    total.backlog_size = as_int64(total.backlog_size + demand.backlog_size)

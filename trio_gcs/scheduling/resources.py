@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Protocol
 
 UNITS = 10_000
+UNITS_MAX = (1 << 63) - 1  # what raylets count with
 # Every node has one of each resource with this prefix, unless it says otherwise; they are never listed.
 IMPLICIT_PREFIX = "node:__internal_implicit_resource_"
 _DEFAULTS = frozenset((0, UNITS))
@@ -28,9 +29,9 @@ class Doubles(Protocol):
 
 
 def units(double: float) -> int:
-    """An amount of the wire in fixed point; what is not a finite number is nothing."""
+    """An amount of the wire in fixed point, as much of it as raylets can count; what is not a finite number is nothing."""
     product = double * UNITS
-    return int(product) if isfinite(product) else 0
+    return max(-UNITS_MAX, min(UNITS_MAX, int(product))) if isfinite(product) else 0
 
 
 def implicit(name: str) -> int:
@@ -47,7 +48,10 @@ def held_by_node(doubles: Doubles) -> Amounts:
     """The set that a node has; what it has by default is not written down."""
     try:
         held = {name: int(double * UNITS) for name, double in doubles.items()}
+        is_countable = not held or (max(held.values()) <= UNITS_MAX and min(held.values()) >= -UNITS_MAX)
     except (OverflowError, ValueError):  # infinity, or not a number
+        is_countable = False
+    if not is_countable:
         held = {name: units(double) for name, double in doubles.items()}
     for name in [name for name, amount in held.items() if amount in _DEFAULTS and amount == implicit(name)]:
         del held[name]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from trio_gcs.bounds import as_int64
 from trio_gcs.generated.ray.autoscaler_pb2 import (
     DEAD,
     DRAINING,
@@ -36,7 +37,7 @@ from trio_gcs.generated.ray.common_pb2 import (
 )
 from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo, PlacementGroupTableData, ResourceLoad, ResourcesData
 from trio_gcs.ids import is_nil
-from trio_gcs.scheduling.demands import INT64_MAX, total_demands
+from trio_gcs.scheduling.demands import total_demands
 from trio_gcs.scheduling.labels import Constraint, parse_selector
 
 WAITING = frozenset({PlacementGroupTableData.PENDING, PlacementGroupTableData.RESCHEDULING})
@@ -70,7 +71,7 @@ def living_state(node: GcsNodeInfo, seen: SeenNode, group_ids: Iterable[bytes], 
         state.status = DRAINING
     elif load.idle_duration_ms > 0:
         state.status = IDLE
-        state.idle_duration_ms = load.idle_duration_ms + now_ms - seen.at_ms
+        state.idle_duration_ms = as_int64(load.idle_duration_ms + now_ms - seen.at_ms)
     else:
         state.status = RUNNING
     state.available_resources.update(load.resources_available)
@@ -105,7 +106,7 @@ def pending_requests(loads: Iterable[ResourceLoad]) -> Iterator[ResourceRequestB
         count = demand.num_infeasible_requests_queued + demand.backlog_size + demand.num_ready_requests_queued
         if count > 0:
             request = ResourceRequest(resources_bundle=demand.shape, label_selectors=demand.label_selectors)
-            yield ResourceRequestByCount(request=request, count=min(count, INT64_MAX))
+            yield ResourceRequestByCount(request=request, count=as_int64(count))
 
 
 def gang_request(group: PlacementGroupTableData) -> GangResourceRequest:

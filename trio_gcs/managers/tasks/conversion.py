@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from google.protobuf.message import Message
 
+from trio_gcs.bounds import as_int64
 from trio_gcs.generated.ray.common_pb2 import FunctionDescriptor, TaskType
 from trio_gcs.generated.ray.events_event_aggregator_service_pb2 import RayEventsData
 from trio_gcs.generated.ray.gcs_pb2 import TaskEventData, TaskEvents
@@ -19,6 +20,7 @@ from trio_gcs.generated.ray.public.events_task_definition_event_pb2 import TaskD
 from trio_gcs.generated.ray.public.events_task_lifecycle_event_pb2 import TaskLifecycleEvent
 from trio_gcs.ids import TaskID
 
+NS_PER_S = 1_000_000_000
 LOG_FIELDS = ("stdout_file", "stderr_file", "stdout_start", "stdout_end", "stderr_start", "stderr_end")
 
 
@@ -74,7 +76,8 @@ def _actor_task_defined(event: ActorTaskDefinitionEvent) -> TaskEvents:
     task.type = TaskType.ACTOR_TASK
     task.name = event.actor_task_name
     task.func_or_class_name = call_name(event.actor_func)
-    task.actor_id = event.actor_id
+    if event.actor_id:
+        task.actor_id = event.actor_id
     return events
 
 
@@ -101,8 +104,10 @@ def _common(event: TaskDefinitionEvent | ActorTaskDefinitionEvent) -> TaskEvents
 def _moved(event: TaskLifecycleEvent) -> TaskEvents:
     events = TaskEvents(task_id=event.task_id, attempt_number=event.task_attempt, job_id=event.job_id)
     state = events.state_updates
+    state.SetInParent()
     for move in event.state_transitions:
-        state.state_ts_ns[move.state] = move.timestamp.ToNanoseconds()
+        # Not ToNanoseconds, which raises where a worker's clock stands before the year 1 or after 9999.
+        state.state_ts_ns[move.state] = as_int64(move.timestamp.seconds * NS_PER_S + move.timestamp.nanos)
     for name in ("node_id", "worker_id", "worker_pid"):  # empty means unsaid
         if getattr(event, name):
             setattr(state, name, getattr(event, name))

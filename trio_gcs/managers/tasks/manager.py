@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import trio
 
+from trio_gcs.bounds import as_int64
 from trio_gcs.config import GcsConfig
 from trio_gcs.errors import Invalid
 from trio_gcs.events.domain import JobFinished, WorkerDied
@@ -89,7 +90,7 @@ class TaskManager:
             if attempt.is_terminated:
                 continue
             failure = TaskEvents()
-            failure.state_updates.state_ts_ns[FAILED] = end_ms * NS_PER_MS
+            failure.state_updates.state_ts_ns[FAILED] = as_int64(end_ms * NS_PER_MS)
             failure.state_updates.error_info.error_type = ErrorType.WORKER_DIED
             failure.state_updates.error_info.error_message = message
             self.storage.merge(attempt, failure)

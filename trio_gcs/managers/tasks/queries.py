@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from trio_gcs.bounds import as_int32
 from trio_gcs.errors import InvalidArgument
 from trio_gcs.generated.ray.common_pb2 import TaskStatus, TaskType
 from trio_gcs.generated.ray.gcs_pb2 import TaskEvents
@@ -45,7 +46,9 @@ def select(storage: TaskStorage, filters: Filters) -> Candidates:
         if losses is None:
             return Candidates(attempts, len(attempts))
         return Candidates(attempts, len(attempts), losses.attempts, losses.profile_events)
-    return Candidates(storage, len(storage), storage.attempts_dropped, storage.profile_events_dropped)
+    lost = storage.losses.values()
+    attempts_lost = sum(losses.attempts for losses in lost)
+    return Candidates(storage, len(storage), attempts_lost, sum(losses.profile_events for losses in lost))
 
 
 def tests_of(filters: Filters) -> list[Test]:
@@ -53,11 +56,11 @@ def tests_of(filters: Filters) -> list[Test]:
     tests: list[Test] = []
     if filters.exclude_driver:
         tests.append(lambda events: events.task_info.type != TaskType.DRIVER_TASK)
-    tests += [_compare(each.predicate, each.task_id, lambda events: events.task_id) for each in filters.task_filters]
-    tests += [_compare(each.predicate, each.job_id, _job_id) for each in filters.job_filters]
-    tests += [_compare(each.predicate, each.actor_id, _actor_id) for each in filters.actor_filters]
-    tests += [_compare(each.predicate, each.task_name.lower(), _name) for each in filters.task_name_filters]
-    tests += [_compare(each.predicate, each.state.upper(), state_name) for each in filters.state_filters]
+    tests += _compare(((each.predicate, each.task_id) for each in filters.task_filters), lambda events: events.task_id)
+    tests += _compare(((each.predicate, each.job_id) for each in filters.job_filters), _job_id)
+    tests += _compare(((each.predicate, each.actor_id) for each in filters.actor_filters), _actor_id)
+    tests += _compare(((each.predicate, each.task_name.lower()) for each in filters.task_name_filters), _name)
+    tests += _compare(((each.predicate, each.state.upper()) for each in filters.state_filters), state_name)
     return tests
 
 
@@ -79,12 +82,23 @@ def state_name(events: TaskEvents) -> str:
     return TaskStatus.Name(highest) if highest in TaskStatus.values() else str(highest)
 
 
-def _compare(predicate: int, wanted: object, actual: Callable[[TaskEvents], object]) -> Test:
-    if predicate == FilterPredicate.EQUAL:
-        return lambda events: actual(events) == wanted
-    if predicate == FilterPredicate.NOT_EQUAL:
-        return lambda events: actual(events) != wanted
-    raise InvalidArgument(f"Unknown filter predicate: {predicate}")
+def _compare(wanted: Iterable[tuple[int, object]], actual: Callable[[TaskEvents], object]) -> list[Test]:
+    """Tests of one property: two at most, so that a request of many filters costs no more than one of few."""
+    equal: set[object] = set()
+    unequal: set[object] = set()
+    for predicate, value in wanted:
+        if predicate == FilterPredicate.EQUAL:
+            equal.add(value)
+        elif predicate == FilterPredicate.NOT_EQUAL:
+            unequal.add(value)
+        else:
+            raise InvalidArgument(f"Unknown filter predicate: {predicate}")
+    tests: list[Test] = []
+    if equal:
+        tests.append(lambda events: {actual(events)} == equal)  # nothing equals two values
+    if unequal:
+        tests.append(lambda events: actual(events) not in unequal)
+    return tests
 
 
 def find(storage: TaskStorage, request: GetTaskEventsRequest) -> GetTaskEventsReply:
@@ -106,8 +120,8 @@ def find(storage: TaskStorage, request: GetTaskEventsRequest) -> GetTaskEventsRe
             found.append(events)
     return GetTaskEventsReply(
         events_by_task=found,
-        num_profile_task_events_dropped=candidates.profile_events_lost + profile_events_cut,
-        num_status_task_events_dropped=candidates.attempts_lost + attempts_cut,
+        num_profile_task_events_dropped=as_int32(candidates.profile_events_lost + profile_events_cut),
+        num_status_task_events_dropped=as_int32(candidates.attempts_lost + attempts_cut),
         num_total_stored=candidates.count,
         num_filtered_on_gcs=filtered,
         num_truncated=truncated,

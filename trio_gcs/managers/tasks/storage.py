@@ -45,7 +45,7 @@ def tier_of(events: TaskEvents) -> Tier:
     """The list that an attempt belongs to; a failed one is not in the first (Ray 2.60 behaviour)."""
     if FINISHED in events.state_updates.state_ts_ns:
         return Tier.FINISHED
-    if events.task_info.type == TaskType.ACTOR_TASK:
+    if events.task_info.type in (TaskType.ACTOR_TASK, TaskType.ACTOR_CREATION_TASK):
         return Tier.ACTOR_TASK
     return Tier.OTHER
 
@@ -65,8 +65,6 @@ class TaskStorage:
         self._by_job: Keys = defaultdict(dict)
         self._by_worker: Keys = defaultdict(dict)
         self.losses: defaultdict[bytes, JobLosses] = defaultdict(JobLosses)
-        self.attempts_dropped = 0
-        self.profile_events_dropped = 0
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -111,7 +109,9 @@ class TaskStorage:
 
     def merge(self, attempt: Attempt, events: TaskEvents) -> None:
         """Merge a further report into a stored attempt, and trim its profile events, the oldest first."""
+        job_id = attempt.events.job_id
         attempt.events.MergeFrom(events)
+        attempt.events.job_id = job_id  # whatever a later report says: it is found by the job that it began with
         profile = attempt.events.profile_events.events if attempt.events.HasField("profile_events") else ()
         excess = len(profile) - self._profile_events_max
         if excess > 0:
@@ -131,7 +131,6 @@ class TaskStorage:
     def drop(self, job_id: bytes, key: AttemptKey) -> None:
         """Note that ``key`` was lost on its way, and forget what is stored of it."""
         self.losses[job_id].drop(key)
-        self.attempts_dropped += 1
         attempt = self._attempts.get(key)
         if attempt is not None:
             self._forget(attempt)
@@ -139,7 +138,6 @@ class TaskStorage:
     def lose_profile_events(self, job_id: bytes, count: int) -> None:
         """Count profile events that were lost."""
         self.losses[job_id].profile_events += count
-        self.profile_events_dropped += count
 
     def _evict(self) -> None:
         while len(self._attempts) > self._attempts_max:
@@ -149,7 +147,6 @@ class TaskStorage:
             profile_events = len(attempt.events.profile_events.events)
             self._forget(attempt)
             self.losses[job_id].drop(attempt.key)
-            self.attempts_dropped += 1
             if profile_events:
                 self.lose_profile_events(job_id, profile_events)
 
