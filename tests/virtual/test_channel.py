@@ -316,3 +316,32 @@ async def test_a_channel_that_was_closed_before_it_ran_ends_at_once(autojump_clo
     with pytest.raises(GRPCError) as caught:
         await say(channel)(HI)
     assert caught.value.status is Status.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [
+        ("a\0b", 1),
+        ("a..b", 1),
+        ("x" * 64 + ".invalid", 1),
+        ("ü" * 70, 1),
+        ("\u202e", 1),
+        ("a b\r\n", 1),
+        ("127.0.0.1", 70_000),
+        ("127.0.0.1", -1),
+        ("127.0.0.1", -(2**31)),
+        ("::1", 2**31 - 1),
+        ("fe80::1%nowhere", 1),
+        ("", 0),
+        ("localhost", 0),
+        ("/dev/null", 1),
+    ],
+)
+async def test_an_address_that_makes_no_sense_is_a_peer_that_cannot_be_reached(host, port):
+    channel = Channel(host, port)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(channel.run)
+        with pytest.raises(GRPCError) as refused:
+            await say(channel)(HI)
+        assert refused.value.status is Status.UNAVAILABLE
+        nursery.cancel_scope.cancel()

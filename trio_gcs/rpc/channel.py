@@ -11,6 +11,7 @@ connection is UNAVAILABLE to the calls that it had, and the next call makes a ne
 """
 
 import math
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -25,7 +26,8 @@ from grpclib.exceptions import GRPCError
 from grpclib.metadata import Deadline
 
 from trio_gcs import __version__
-from trio_gcs.rpc.client_link import Link
+from trio_gcs.rpc.client_hub import ClientHub, SocketLink
+from trio_gcs.rpc.client_link import Link, StreamLink
 from trio_gcs.rpc.client_stream import Answer, ClientStream, Method, Request
 from trio_gcs.wire.client_connection import ClientConnection
 from trio_gcs.wire.client_sender import ClientLimits
@@ -58,8 +60,13 @@ class Channel:
         limits: ChannelLimits | None = None,
         tls: ssl.SSLContext | None = None,
         dial: Dial | None = None,
+        hub: ClientHub | None = None,
     ) -> None:
-        """`metadata` goes with every call; `tls` is set to offer HTTP/2 alone. `dial` makes the byte stream in place of TCP, for tests."""
+        """`metadata` goes with every call; `tls` is set to offer HTTP/2 alone.
+
+        `dial` makes the byte stream in place of TCP, for tests. `hub` moves the octets of plain TCP, for channels that
+        are many.
+        """
         self.host = host
         self.port = port
         self._limits = limits or ChannelLimits()
@@ -67,11 +74,11 @@ class Channel:
         if tls is not None:
             tls.set_alpn_protocols(["h2"])
         self._dial = dial or self._dial_tcp
-        authority = f"[{host}]:{port}" if _is_ipv6(host) else f"{host}:{port}"
+        self._hub = hub
         self._kept = (
             (b":method", b"POST"),
             (b":scheme", b"http" if tls is None else b"https"),
-            (b":authority", authority.encode("idna" if not host.isascii() else "ascii")),
+            (b":authority", _authority(host, port)),
             (b"te", b"trailers"),
             (b"content-type", b"application/grpc"),
             (b"user-agent", f"grpc-python-trio-gcs/{__version__}".encode()),
@@ -170,7 +177,7 @@ class Channel:
             with trio.move_on_after(self._limits.connect_timeout_s):
                 stream = await self._dial()
                 connection = ClientConnection(self._kept, self._limits.connection)
-                link = Link(stream, connection, self._limits.keepalive_s, self._limits.pong_within_s)
+                link = self._link_over(stream, connection)
                 await self._nursery.start(link.serve)
                 if connection.can_open:
                     self._link = attempt.link = link
@@ -182,8 +189,18 @@ class Channel:
             self._attempt = None
             attempt.done.set()
 
+    def _link_over(self, stream: trio.abc.Stream, connection: ClientConnection) -> Link:
+        keepalive = (self._limits.keepalive_s, self._limits.pong_within_s)
+        if self._hub is None or not isinstance(stream, trio.SocketStream):
+            return StreamLink(stream, connection, *keepalive)
+        # The hub watches plain sockets; trio's gives its own up, with the options that it had set.
+        return SocketLink(self._hub, socket.socket(fileno=stream.socket.detach()), connection, *keepalive)
+
     async def _dial_tcp(self) -> trio.abc.Stream:
-        stream = await trio.open_tcp_stream(self.host, self.port)
+        try:
+            stream = await trio.open_tcp_stream(self.host, self.port)
+        except (ValueError, OverflowError) as error:  # peers say themselves where they are: any text, any number
+            raise OSError(f"no such address: {error}") from None
         if self._tls is None:
             return stream
         secured = trio.SSLStream(stream, self._tls, server_hostname=self.host)
@@ -206,6 +223,15 @@ class _Attempt:
         self.done = trio.Event()
         self.link: Link | None = None
         self.why = "the time for connecting is over"
+
+
+def _authority(host: str, port: int) -> bytes:
+    """How the peer is called in our headers; nothing for a text that names no host, and so cannot be reached either."""
+    text = f"[{host}]:{port}" if _is_ipv6(host) else f"{host}:{port}"
+    try:
+        return text.encode("ascii" if host.isascii() else "idna")
+    except UnicodeError:
+        return b""
 
 
 def _is_ipv6(host: str) -> bool:
