@@ -28,6 +28,8 @@ LEVELS = {
     "fatal": logging.CRITICAL,
 }
 
+TEXT_LENGTH_MAX = 4000
+
 
 def ray_log_choice(environ: Mapping[str, str]) -> tuple[LogFormat, str]:
     """The form and the level that Ray's own variables ask every process of a session for."""
@@ -45,6 +47,7 @@ def start_logs(form: LogFormat, level: str, output: TextIO) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _add_time,
+            _one_line,
             *_renderers(form, output),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -67,6 +70,19 @@ def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
     now_ms = wall_clock_ms()
     event["timestamp"] = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now_ms // 1000))},{now_ms % 1000:03d}"
     return event
+
+
+def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Much of what is logged was said by peers: it shall forge no line, steer no terminal and fill no disk."""
+    for key, value in event.items():
+        if isinstance(value, str) and not (value.isprintable() and len(value) <= TEXT_LENGTH_MAX):
+            event[key] = _escaped(value)
+    return event
+
+
+def _escaped(text: str) -> str:
+    cut = text if len(text) <= TEXT_LENGTH_MAX else f"{text[:TEXT_LENGTH_MAX]}... ({len(text)} characters)"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
 def _readable(value: object) -> str:

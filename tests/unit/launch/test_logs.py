@@ -1,0 +1,51 @@
+"""What peers say is logged, and must stay what they said."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from trio_gcs.launch.logs import TEXT_LENGTH_MAX, start_logs
+
+FORGED = "no\n[2026-01-01 00:00:00,000 C 1 1] (gcs_server) all is lost\x1b[31m"
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    before, handlers, level = structlog.get_config(), logging.root.handlers[:], logging.root.level
+    yield
+    structlog.configure(**before)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.mark.parametrize("form", ["ray", "console", "json"])
+def test_what_a_peer_says_forges_no_line_and_steers_no_terminal(form: str, restored: None) -> None:
+    output = io.StringIO()
+    start_logs(form, "info", output)
+    structlog.get_logger("pubsub").warning("a peer spoke", said=FORGED)
+    logging.getLogger("trio_gcs.x").warning("a peer spoke: %s", FORGED)
+    lines = output.getvalue().splitlines()
+    assert len(lines) == 2
+    assert all("all is lost" in line for line in lines)
+    assert "\x1b[31m" not in output.getvalue()
+
+
+def test_what_a_peer_says_at_length_is_cut(restored: None) -> None:
+    output = io.StringIO()
+    start_logs("ray", "info", output)
+    structlog.get_logger("pubsub").warning("a peer spoke", said="x" * 1_000_000)
+    assert len(output.getvalue()) < TEXT_LENGTH_MAX + 200
+    assert "(1000000 characters)" in output.getvalue()
+
+
+def test_a_traceback_keeps_its_lines(restored: None) -> None:
+    output = io.StringIO()
+    start_logs("ray", "info", output)
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        structlog.get_logger("x").exception("a bug")
+    assert "\nValueError: broken" in output.getvalue()
