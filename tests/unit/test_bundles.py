@@ -293,3 +293,10 @@ def test_an_implicit_resource_is_there_without_being_named() -> None:
     assert place(wish, [(A, node({}))]).outcome is Outcome.PLACED
     assert amount_of({}, name) == UNITS
     assert place(wish._replace(bundles=[*wish.bundles, bundle(**{name: 0.1})]), [(A, node({}))]).nodes == ()
+
+
+def test_bundles_of_which_each_names_a_resource_of_its_own_are_refused_at_once() -> None:
+    bundles = [bundle(**{f"x{number}": 1}) for number in range(20_000)]
+    began_at = perf_counter()
+    assert place(Wish(PACK, bundles), [(A, cpus(4))]).outcome is Outcome.INFEASIBLE
+    assert perf_counter() - began_at < 2  # seconds; comparing each with each takes half a minute

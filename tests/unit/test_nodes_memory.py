@@ -168,14 +168,14 @@ async def test_who_waits_for_a_node_is_woken_by_each_addition(nursery: trio.Nurs
 # Telling raylets, and starting again.
 
 
-async def test_shutting_down_is_asked_of_the_living_only(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_shutting_down_is_asked_of_the_living_only_and_once(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     world = NodesWorld()
     await nursery.start(world.ledger.serve)
     for number in (1, 2, 3):
         world.nodes.register(node_record(number))
     world.raylets.unreachable.add(node_id(1))
     world.nodes.fail(node_id(3))
-    world.nodes.shut_down([node_id(number) for number in (1, 2, 3, 4)])
+    world.nodes.shut_down([node_id(number) for number in (1, 2, 3, 4, 2)])
     await trio.sleep(1)
     assert world.raylets.told == [("shut down", node_id(2))]
     assert len(world.alive) == 2

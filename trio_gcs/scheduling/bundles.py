@@ -197,9 +197,9 @@ class _Kind:
 
     __slots__ = ("request", "terms")
 
-    def __init__(self, request: Request, names: Sequence[str]) -> None:
+    def __init__(self, request: Request, places: Mapping[str, int]) -> None:
         self.request = request
-        self.terms = tuple((names.index(name), amount) for name, amount in request.need.items())
+        self.terms = tuple((places[name], amount) for name, amount in request.need.items())
 
     def score(self, looks: _Looks) -> float:
         """As :func:`score`, and -1 where the labels are wrong."""
@@ -277,13 +277,14 @@ class _Pool:
 
 
 def _kinds_of(bundles: Sequence[Request]) -> list[_Kind]:
-    names = list(dict.fromkeys(name for bundle in bundles for name in bundle.need))
+    names = dict.fromkeys(name for bundle in bundles for name in bundle.need)
+    places = {name: place for place, name in enumerate(names)}
     kinds: dict[tuple[frozenset[tuple[str, int]], Selector], _Kind] = {}
     found = []
     for bundle in bundles:
         key = frozenset(bundle.need.items()), bundle.selector
         kind = kinds.get(key)
         if kind is None:
-            kind = kinds[key] = _Kind(bundle, names)
+            kind = kinds[key] = _Kind(bundle, places)
         found.append(kind)
     return found

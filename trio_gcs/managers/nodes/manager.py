@@ -128,7 +128,7 @@ class NodeManager:
     def shut_down(self, node_ids: Iterable[bytes]) -> None:
         """Ask the raylets of those that are alive to end; their nodes die by unregistering, or by silence."""
         with self._ledger.change() as change:
-            for node_id in node_ids:
+            for node_id in dict.fromkeys(node_ids):
                 if node_id in self._alive:
                     change.errand(self._call, self._raylets.shut_down, node_id)
                 else:
