@@ -92,6 +92,7 @@ class GroupWorld:
         *,
         store: Store | None = None,
         raylets: FakeRaylets | None = None,
+        alive: PlayedNodes | None = None,
         dead_jobs: Iterable[bytes] = (),
         call_timeout_s: float = 60.0,
         **knobs: object,
@@ -100,7 +101,7 @@ class GroupWorld:
         self.told: list[object] = []
         self.namespaces: dict[bytes, str] = {JOB: "ns"}
         self.dead_jobs = set(dead_jobs)
-        self.nodes = PlayedNodes()
+        self.nodes = alive or PlayedNodes()
         self.raylets = raylets or FakeRaylets()
         if raylets is None:
             self.raylets.script(PREPARE, PrepareBundleResourcesReply(success=True))
@@ -131,7 +132,9 @@ class GroupWorld:
         reactions[NodeDied] = (self.resources.forget_node, self.groups.lose_node)
         reactions[JobFinished] = (self.groups.end_job,)
         reactions[ActorMoved] = (self.groups.lose_creator,)
-        self._alive_at_start = [self._join(number, {"CPU": cpus}) for number, cpus in enumerate(nodes, 1)]
+        for number, cpus in enumerate(nodes, 1):
+            self._join(number, {"CPU": cpus})
+        self._alive_at_start = list(self.nodes.alive.values())
 
     def clock(self) -> int:
         return self.now_ms
