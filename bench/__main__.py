@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench import cases, parked
+from bench import cases, groups, parked, raylets
 from bench.load import Call, Figure, Shape, c_core, h2load
 from bench.servers import Pair, Server, find, running
 
@@ -66,6 +66,24 @@ def calls(pair: Pair, only: str, share: float) -> list[Row]:
                 rows.append(compare(f"{case.name}, h2load {shape}", _loader(case.call, shape, count), servers))
             rows.append(compare(f"{case.name}, C-core client", _c_core(case.call, requests // 6), servers))
     return rows
+
+
+def placement_groups(pair: Pair, only: str, share: float) -> list[Row]:
+    """Groups of one bundle and of many, with simulated raylets over sockets."""
+    if only not in "placement groups":
+        return []
+    rows = []
+    with both(pair) as servers, raylets.running() as port:
+        for server in servers:
+            groups.prepare(server, port)
+        for bundles, count in ((1, 1000), (groups.NODE_COUNT, 60)):
+            name = f"placement groups, {bundles} bundle{'s' if bundles > 1 else ''} each, 2PC over sockets"
+            rows.append(compare(name, _groups(bundles, max(int(count * share), 20)), servers))
+    return rows
+
+
+def _groups(bundles: int, count: int) -> Callable[[Server], Figure]:
+    return lambda server: groups.figure(server, bundles, count)
 
 
 def _loader(call: Call, shape: Shape, requests: int) -> Callable[[Server], Figure]:
@@ -125,6 +143,7 @@ def main() -> None:
     if shutil.which("h2load") is None:
         raise SystemExit("h2load is missing: apt-get install nghttp2-client")
     rows = calls(pair, options.only, 0.1 if options.quick else 1.0)
+    rows += placement_groups(pair, options.only, 0.1 if options.quick else 1.0)
     if not options.only:
         rows += whole_process(pair)
     if options.out is not None:

@@ -47,14 +47,16 @@ def _register_nodes(server: Server) -> None:
     for number in range(NODE_COUNT):
         request = pb.RegisterNodeRequest()
         node = request.node_info
-        node.node_id = number.to_bytes(28, "big")
+        node.node_id = (number + 1).to_bytes(28, "big")  # all zeros is the GCS itself
         node.node_manager_address = f"10.0.{number // 250}.{number % 250}"
         node.node_manager_port = 1  # nobody listens there, and nobody is asked
         node.object_store_socket_name = f"/tmp/ray/session_2026/sockets/plasma_store_{number}"
         node.raylet_socket_name = f"/tmp/ray/session_2026/sockets/raylet_{number}"
         node.node_name = f"node-{number}"
         node.resources_total.update({"CPU": 64.0, "memory": 256e9, "object_store_memory": 64e9, "GPU": 8.0})
-        node.labels.update({"ray.io/node-group": "workers", "ray.io/accelerator-type": "H100", "zone": "a", "rack": "r" * 195})
+        node.labels.update(
+            {"ray.io/node-group": "workers", "ray.io/accelerator-type": "H100", "zone": "a", "rack": "r" * 195}
+        )
         node.state_snapshot.state = 2
         node.session_dir = "/tmp/ray/session_2026-01-01_00-00-00_000000_1"
         node.temp_dir = "/tmp/ray"

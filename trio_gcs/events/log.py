@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -19,6 +20,7 @@ from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, GcsNodeInfo, JobTable
 Fields = dict[str, object]
 
 
+@lru_cache(maxsize=1024)  # descriptors are slow to look into
 def _name(enum: EnumTypeWrapper, number: int) -> str:
     value = enum.DESCRIPTOR.values_by_number.get(number)  # a newer client may know more of them
     return value.name if value is not None else str(number)

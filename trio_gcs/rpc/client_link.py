@@ -1,11 +1,13 @@
-"""One live connection of a channel: a socket, the sans-IO connection on it, and the two tasks that move octets.
+"""One live connection of a channel: the sans-IO connection, and what moves its octets.
 
-The hard idea: nobody who makes a call touches the socket. Callers leave octets with the connection and ring for the
-writer, which runs once all tasks of a wake-up have had their say: so the requests of many callers leave in one
-send. The reader wakes the callers whose calls have news.
+The hard idea: nobody who makes a call touches the socket. Callers leave octets with the connection and ring, and what
+they left leaves once all tasks of a wake-up have had their say: so the requests of many callers go out in one send.
+:class:`StreamLink` moves octets over any stream with two tasks of its own; sockets of channels that share a hub are moved
+by the hub (`client_hub`).
 """
 
 import math
+from abc import ABC, abstractmethod
 
 import trio
 from trio.lowlevel import Abort, RaiseCancelT, Task, current_task, reschedule, wait_task_rescheduled
@@ -16,54 +18,39 @@ from trio_gcs.wire.client_reply import Outcome
 
 _READ_BYTES_MAX = 65_536
 # How long a connection that is over may take to send what is left, such as the reason why it ends.
-_LAST_WORDS_S = 1.0
+LAST_WORDS_S = 1.0
 
 
-class Link:
-    """A connection and its tasks. Calls that are given to it always get an outcome, also when it is cancelled."""
+class Link(ABC):
+    """A connection that is served. Calls that are given to it always get an outcome, also when it is cancelled."""
 
-    __slots__ = ("_keepalive_s", "_pong_within_s", "_stream", "_writer", "_written", "connection")
+    __slots__ = ("_keepalive_s", "_pong_within_s", "connection")
 
-    def __init__(
-        self, stream: trio.abc.Stream, connection: ClientConnection, keepalive_s: float, pong_within_s: float
-    ) -> None:
+    def __init__(self, connection: ClientConnection, keepalive_s: float, pong_within_s: float) -> None:
         self.connection = connection
-        self._stream = stream
         self._keepalive_s = keepalive_s
         self._pong_within_s = pong_within_s
-        self._writer: Task | None = None
-        self._written = trio.Event()
 
+    @abstractmethod
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Move octets until the connection ends. It has `closed` set then, and its socket is closed.
 
         Started means that the server has greeted us, or that the connection has ended before.
         """
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                if self._keepalive_s < math.inf:
-                    nursery.start_soon(self._keep_alive, nursery.cancel_scope)
-                while not (self.connection.greeted or self._is_over):
-                    await self._read()
-                task_status.started()
-                while not self._is_over:
-                    await self._read()
-                with trio.move_on_after(_LAST_WORDS_S):
-                    await self._written.wait()
-                nursery.cancel_scope.cancel()
-        finally:
-            self.lost("the connection was closed by this side")
-            await trio.aclose_forcefully(self._stream)
+
+    @abstractmethod
+    def send_soon(self) -> None:
+        """Send what the connection has to say, once all tasks of this wake-up have had their say."""
 
     def flush(self) -> None:
-        """Wake the callers that have news and, when there is anything to send, the writer."""
+        """Wake the callers that have news and, when there is anything to send, whoever sends."""
         connection = self.connection
         if connection.woken:
-            self._wake_callers()
-        if self._writer is not None and (connection.has_output or self._is_over):
-            writer, self._writer = self._writer, None
-            reschedule(writer)
+            for call in connection.woken:
+                call.wake()
+            connection.woken.clear()
+        if connection.has_output or self.is_over:
+            self.send_soon()
 
     def cancel(self, call: Call, outcome: Outcome) -> None:
         """End a call from our side and tell the peer."""
@@ -76,15 +63,68 @@ class Link:
         self.flush()
 
     @property
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether nothing is left for which the connection should stay."""
         return self.connection.closed is not None or (self.connection.draining and self.connection.idle)
 
-    def _wake_callers(self) -> None:
-        woken = self.connection.woken
-        for call in woken:
-            call.wake()
-        woken.clear()
+    async def keep_alive(self, scope: trio.CancelScope) -> None:
+        """Ping while there are calls; cancels `scope` when the peer stays silent."""
+        while True:
+            await trio.sleep(self._keepalive_s)
+            if self.connection.idle:
+                continue  # servers take pings without calls for abuse
+            before = self.connection.pongs_count
+            self.connection.ping()
+            self.flush()
+            await trio.sleep(self._pong_within_s)
+            if self.connection.pongs_count == before:
+                self.lost("the server does not answer pings")
+                scope.cancel()  # whoever moves octets may wait for the peer
+                return
+
+    @property
+    def pings(self) -> bool:
+        """Whether this connection is to be kept alive by pings."""
+        return self._keepalive_s < math.inf
+
+
+class StreamLink(Link):
+    """A connection over a byte stream, with a task that reads and one that writes."""
+
+    __slots__ = ("_stream", "_writer", "_written")
+
+    def __init__(
+        self, stream: trio.abc.Stream, connection: ClientConnection, keepalive_s: float, pong_within_s: float
+    ) -> None:
+        super().__init__(connection, keepalive_s, pong_within_s)
+        self._stream = stream
+        self._writer: Task | None = None
+        self._written = trio.Event()
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Move octets until the connection ends."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                if self.pings:
+                    nursery.start_soon(self.keep_alive, nursery.cancel_scope)
+                while not (self.connection.greeted or self.is_over):
+                    await self._read()
+                task_status.started()
+                while not self.is_over:
+                    await self._read()
+                with trio.move_on_after(LAST_WORDS_S):
+                    await self._written.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            self.lost("the connection was closed by this side")
+            await trio.aclose_forcefully(self._stream)
+
+    def send_soon(self) -> None:
+        """Let the writer run."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            reschedule(writer)
 
     async def _read(self) -> None:
         connection = self.connection
@@ -107,7 +147,7 @@ class Link:
                     await self._stream.send_all(connection.take_output())
                 except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
                     self.lost(f"the connection broke: {error.__cause__ or error}")
-            elif self._is_over:
+            elif self.is_over:
                 self._written.set()
                 await trio.aclose_forcefully(self._stream)  # lets the reader go
                 return
@@ -118,17 +158,3 @@ class Link:
     def _abort_write(self, _raise_cancel: RaiseCancelT) -> Abort:
         self._writer = None
         return Abort.SUCCEEDED
-
-    async def _keep_alive(self, scope: trio.CancelScope) -> None:
-        while True:
-            await trio.sleep(self._keepalive_s)
-            if self.connection.idle:
-                continue  # servers take pings without calls for abuse
-            before = self.connection.pongs_count
-            self.connection.ping()
-            self.flush()
-            await trio.sleep(self._pong_within_s)
-            if self.connection.pongs_count == before:
-                self.lost("the server does not answer pings")
-                scope.cancel()  # reader and writer may both wait for the peer
-                return

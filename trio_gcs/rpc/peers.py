@@ -19,6 +19,7 @@ from grpclib.exceptions import GRPCError
 from trio_gcs.config import GcsConfig
 from trio_gcs.errors import RemoteError, RemoteGone
 from trio_gcs.rpc.channel import Channel, ChannelLimits
+from trio_gcs.rpc.client_hub import ClientHub
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
@@ -166,10 +167,12 @@ class Pool(Generic[Key, SomePeer]):
         self._open_channel = open_channel or self._open_tcp_channel
         self._peers: dict[Key, SomePeer] = {}
         self._nursery: trio.Nursery | None = None
+        self._hub = ClientHub()
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the connections of all peers, and close those that nobody has used for long. Ends all calls."""
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as around, trio.open_nursery() as nursery:
+            await around.start(self._hub.run)
             self._nursery = nursery
             task_status.started()
             try:
@@ -180,6 +183,7 @@ class Pool(Generic[Key, SomePeer]):
                 self._nursery = None
                 for key in list(self._peers):
                     self._drop(key)
+                around.cancel_scope.cancel()
 
     @property
     def peers_count(self) -> int:
@@ -202,4 +206,4 @@ class Pool(Generic[Key, SomePeer]):
             self._drop(key)
 
     def _open_tcp_channel(self, host: str, port: int) -> Channel:
-        return Channel(host, port, metadata=self.metadata, limits=self._limits)
+        return Channel(host, port, metadata=self.metadata, limits=self._limits, hub=self._hub)

@@ -1,0 +1,191 @@
+"""All sockets of many channels behind one epoll and one task that waits for it.
+
+A daemon has a connection to every raylet, and a decision about forty of them makes forty calls on forty sockets. With a
+task per socket, trio is paid forty times for their replies; here a wake-up of trio is paid once for all that has
+arrived, each socket is read once, and what callers left for all of them is sent by one task after their last word.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from typing import Final
+
+import trio
+from trio.lowlevel import Abort, Task, current_task, reschedule, wait_readable, wait_task_rescheduled
+
+from trio_gcs.rpc.client_link import Link
+from trio_gcs.wire.client_connection import ClientConnection
+
+_READ_BYTES_MAX: Final = 65_536
+_LINKS_A_TURN: Final = 64
+_CLOSED: Final = "the connection was closed by this side"
+
+
+class ClientHub:
+    """Moves the octets of the links that are added to it, as long as `run` runs."""
+
+    def __init__(self) -> None:
+        self._links: dict[int, SocketLink] = {}
+        self._epoll = select.epoll()
+        self._due: list[SocketLink] = []
+        self._sender: Task | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read and send until cancelled; what is left then is closed."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send)
+                task_status.started()
+                await self._read()
+        finally:
+            for link in list(self._links.values()):
+                link.lost(_CLOSED)
+                self.remove(link)
+            self._epoll.close()
+
+    def add(self, link: SocketLink) -> None:
+        """Begin to move the octets of a link."""
+        self._links[link.fd] = link
+        self._epoll.register(link.fd, select.EPOLLIN)
+
+    def remove(self, link: SocketLink) -> None:
+        """Leave a link alone, and close its socket."""
+        if self._links.get(link.fd) is link:
+            del self._links[link.fd]
+            self._epoll.unregister(link.fd)
+            link.sock.close()
+            link.ended.set()
+
+    def watch(self, link: SocketLink, *, writable: bool) -> None:
+        """Wait, besides for what a socket brings, for it to take more."""
+        self._epoll.modify(link.fd, select.EPOLLIN | select.EPOLLOUT if writable else select.EPOLLIN)
+
+    def send_soon(self, link: SocketLink) -> None:
+        """Send what a link has when the tasks that run now have had their turn."""
+        self._due.append(link)
+        if self._sender is not None:
+            reschedule(self._sender)
+            self._sender = None
+
+    async def _read(self) -> None:
+        poll, links, number = self._epoll.poll, self._links, self._epoll.fileno()
+        while True:
+            await wait_readable(number)
+            for fd, events in poll(0, _LINKS_A_TURN):
+                link = links.get(fd)
+                if link is None:
+                    continue
+                if events & ~select.EPOLLOUT:
+                    link.read()
+                if events & select.EPOLLOUT:
+                    link.send()
+
+    async def _send(self) -> None:
+        def forget(_: object) -> Abort:
+            self._sender = None
+            return Abort.SUCCEEDED
+
+        while True:
+            if not self._due:
+                self._sender = current_task()
+                await wait_task_rescheduled(forget)
+            due, self._due = self._due, []
+            for link in due:
+                link.send()
+
+
+class SocketLink(Link):
+    """A connection over a socket that a hub watches."""
+
+    __slots__ = ("_blocked", "_greeted", "_hub", "_is_due", "_unsent", "ended", "fd", "sock")
+
+    def __init__(
+        self,
+        hub: ClientHub,
+        sock: socket.socket,
+        connection: ClientConnection,
+        keepalive_s: float,
+        pong_within_s: float,
+    ) -> None:
+        super().__init__(connection, keepalive_s, pong_within_s)
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.ended = trio.Event()
+        self._hub = hub
+        self._greeted = trio.Event()
+        self._is_due = False
+        self._blocked = False
+        self._unsent: memoryview | bytes = b""
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Be served by the hub until the connection ends."""
+        self._hub.add(self)
+        self.send_soon()
+        try:
+            async with trio.open_nursery() as nursery:
+                if self.pings:
+                    nursery.start_soon(self.keep_alive, nursery.cancel_scope)
+                await self._greeted.wait()
+                task_status.started()
+                await self.ended.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            self.lost(_CLOSED)
+            self.send()
+            self._hub.remove(self)
+
+    def send_soon(self) -> None:
+        """Have the hub send."""
+        if not self._is_due:
+            self._is_due = True
+            self._hub.send_soon(self)
+
+    def read(self) -> None:
+        """Take what has arrived."""
+        connection = self.connection
+        try:
+            octets = self.sock.recv(_READ_BYTES_MAX)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            connection.lost(f"the connection broke: {error}")
+        else:
+            if octets:
+                connection.receive(octets)
+            else:
+                connection.lost("the server closed the connection")
+        self.flush()
+        if not self._greeted.is_set() and (connection.greeted or self.is_over):
+            self._greeted.set()
+
+    def send(self) -> None:
+        """Send what there is, or as much as the socket takes; close when the connection is over and all is said."""
+        self._is_due = False
+        if self.ended.is_set():
+            return
+        connection = self.connection
+        try:
+            while self._unsent or connection.has_output:
+                octets = self._unsent or connection.take_output()
+                sent = self.sock.send(octets)
+                self._unsent = memoryview(octets)[sent:] if sent < len(octets) else b""
+        except (BlockingIOError, InterruptedError):
+            if not self._unsent:
+                self._unsent = octets
+            self._block(blocked=True)
+            return
+        except OSError as error:
+            self._unsent = b""
+            connection.lost(f"the connection broke: {error}")
+            connection.take_output()
+            self.flush()
+        self._block(blocked=False)
+        if self.is_over:
+            self._greeted.set()
+            self._hub.remove(self)
+
+    def _block(self, *, blocked: bool) -> None:
+        if blocked != self._blocked and not self.ended.is_set():
+            self._blocked = blocked
+            self._hub.watch(self, writable=blocked)
