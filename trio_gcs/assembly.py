@@ -12,15 +12,17 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 import structlog
+import trio
 
 from trio_gcs.config import DaemonSettings, GcsConfig, wall_clock_ms
 from trio_gcs.events.domain import NodeDied, WorkerDied
 from trio_gcs.events.log import EventLog
 from trio_gcs.events.outlet import Outlet
 from trio_gcs.events.publisher import Publisher, PublisherLimits, SubscriberID
-from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad, ResourceLoad
 from trio_gcs.ids import ClusterID
 from trio_gcs.managers.actors import ActorManager
+from trio_gcs.managers.actors.placing import ByRaylets, Placing
 from trio_gcs.managers.autoscaler import AutoscalerManager, Drains
 from trio_gcs.managers.functions import FunctionManager
 from trio_gcs.managers.jobs import JobManager, JobReports
@@ -37,6 +39,7 @@ from trio_gcs.managers.workers import WorkerManager
 from trio_gcs.rpc.raylets import Raylets
 from trio_gcs.rpc.turns import Turns
 from trio_gcs.rpc.workers import Workers
+from trio_gcs.scheduling.leases import LeaseQueue
 from trio_gcs.services.actors import ActorInfoService
 from trio_gcs.services.autoscaler import AutoscalerStateService
 from trio_gcs.services.jobs import JobInfoService
@@ -77,6 +80,7 @@ class Daemon:
         self.kv_ledger = Ledger(kv_store, witness=self.witness)
         self.raylets = Raylets(self._address_of, config, token=settings.auth_token)
         self.workers = Workers(self.raylets, config, token=settings.auth_token)
+        self.leases: LeaseQueue | None = None
         self.managers = self._managers(config)
         reactions.update(reactions_of(self.managers, Connections(self.raylets, self.workers)))
         managers = self.managers
@@ -103,6 +107,8 @@ class Daemon:
             refresh_s=config.resource_view_refresh_s,
             update_snapshot=nodes.update_snapshot,
             placement_group_load=self._placement_group_load,
+            waiting_leases=self._waiting_leases,
+            hear_of_node=self._hear_of_node,
         )
         groups = PlacementGroupManager(
             ledger,
@@ -129,7 +135,7 @@ class Daemon:
                 nodes,
                 config=config,
                 clock=clock,
-                rng=SystemRandom(),
+                placing=self._placing(nodes, resources, config),
                 random_bytes=os.urandom,
                 is_worker_dead=workers.is_dead,
             ),
@@ -145,8 +151,26 @@ class Daemon:
                 config=config,
                 session_name=self.settings.session_name,
                 clock=clock,
+                waiting_leases=self._waiting_leases,
             ),
         )
+
+    def _placing(self, nodes: NodeManager, resources: ResourceManager, config: GcsConfig) -> Placing:
+        if not config.gcs_actor_scheduling:
+            return ByRaylets(nodes, SystemRandom())
+        self.leases = LeaseQueue(self.ledger, resources, config=config, rng=SystemRandom(), wake=self._wake_actors)
+        return self.leases
+
+    async def _wake_actors(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.managers.actors.place_waiting(news=False)
+
+    def _hear_of_node(self, node_id: bytes) -> None:
+        if self.leases is not None and self.leases.may_place(node_id):
+            self.managers.actors.place_waiting()
+
+    def _waiting_leases(self) -> ResourceLoad:
+        return ResourceLoad() if self.leases is None else self.leases.load()
 
     def _placement_group_load(self) -> PlacementGroupLoad:
         return self.managers.placement_groups.queries.load()

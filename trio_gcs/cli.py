@@ -41,6 +41,15 @@ def main() -> None:
     help="Callers must show the token in this file. Without it, Ray's own variables say (RAY_AUTH_MODE).",
 )
 @option("--ray-config", default="", help="JSON object of Ray configuration keys, for the whole cluster.")
+@option(
+    "--actor-scheduling",
+    type=click.Choice(["raylet", "gcs"]),
+    default="raylet",
+    help="Who chooses the nodes of actors: a raylet, as in Ray, or this process.",
+)
+@option(
+    "--actor-policy", default="hybrid", help="With --actor-scheduling gcs: the policy of actors without a strategy."
+)
 @option("--log-format", type=click.Choice(["console", "json"]), default="console")
 @option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def run(**chosen: object) -> None:

@@ -103,6 +103,10 @@ class GcsConfig:
     scheduler_top_k_fraction: float = _number("scheduler_top_k_fraction", 0.2)
     scheduler_top_k_min: int = _count("scheduler_top_k_absolute", 1)
     scheduler_avoids_gpu_nodes: bool = _flag("scheduler_avoid_gpu_nodes", True)
+    # Who chooses the node of an actor: a raylet (as Ray 2.60 does), or the daemon. Ray has no key for it any more; it is
+    # chosen when the daemon is started, see launch/scheduling.
+    gcs_actor_scheduling: bool = False
+    actor_policy: str = "hybrid"  # where the daemon chooses: for actors without a strategy; may be a user's own
     # Resources handed out in whole instances only (a GPU has an index, a CPU has none).
     unit_instance_resources: frozenset[str] = _ray(
         frozenset({"GPU", "neuron_cores", "TPU", "NPU", "HPU", "RBLN", "FURIOSA", "TTNPU", "MBLT"}),

@@ -23,6 +23,9 @@ from trio_gcs.generated.ray.node_manager_pb2 import (
 )
 from trio_gcs.ids import ActorID, JobID, NodeID, WorkerID
 from trio_gcs.managers.actors import ActorManager
+from trio_gcs.managers.actors.placing import ByRaylets
+from trio_gcs.managers.resources import ResourceManager
+from trio_gcs.scheduling.leases import LeaseQueue
 from trio_gcs.store.base import Page, Store, Write
 from trio_gcs.store.ledger import Ledger
 from trio_gcs.store.memory import MemoryStore
@@ -48,6 +51,7 @@ def address(node: int, worker: int) -> Address:
 
 
 OWNER = address(1, 1)
+PLENTY = {"CPU": 1000.0}
 
 
 def actor_spec(
@@ -140,6 +144,8 @@ class KeptStore:
 class ActorWorld:
     """One actor manager, and everything that it talks to."""
 
+    by_daemon = False  # the daemon chooses the nodes, by its lease queue; tests that hold in both ways change this
+
     def __init__(
         self,
         *,
@@ -163,22 +169,42 @@ class ActorWorld:
         self.raylets.script("ReleaseUnusedActorWorkers", ReleaseUnusedActorWorkersReply())
         reactions = {}
         self.ledger = Ledger(store or MemoryStore(), self._publish, reactions)
+        config = GcsConfig(**knobs)
+        self.view = ResourceManager(
+            self.ledger,
+            clock=lambda: self.now_ms,
+            refresh_s=3.0,
+            update_snapshot=lambda node, message: None,
+            placement_group_load=lambda: None,
+            hear_of_node=self._hear_of_node,
+        )
+        self.queue: LeaseQueue | None = None
+        if self.by_daemon:
+            self.queue = LeaseQueue(self.ledger, self.view, config=config, rng=rng, wake=self._wake)
         self.actors = ActorManager(
             self.ledger,
             self.raylets,
             self.workers,
             self.nodes,
-            config=GcsConfig(**knobs),
+            config=config,
             clock=lambda: self.now_ms,
-            rng=rng,
+            placing=self.queue or ByRaylets(self.nodes, rng),
             random_bytes=rng.randbytes,
             is_worker_dead=self.dead_workers.__contains__,
         )
-        reactions[NodeAdded] = (self.actors.wake,)
-        reactions[NodeDied] = (self.actors.lose_node,)
+        reactions[NodeAdded] = (self.view.add_node, self.actors.wake)
+        reactions[NodeDied] = (self.view.forget_node, self.actors.lose_node)
         reactions[WorkerDied] = (self.actors.lose_worker,)
         for number in range(1, nodes + 1):
             self._join(number)
+
+    async def _wake(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.actors.place_waiting(news=False)
+
+    def _hear_of_node(self, node: bytes) -> None:
+        if self.queue is not None and self.queue.may_place(node):
+            self.actors.place_waiting()
 
     def _publish(self, revision: int, events: Sequence[object]) -> None:
         self.told.extend(events)
@@ -190,6 +216,8 @@ class ActorWorld:
         async with trio.open_nursery() as nursery:
             await self.ledger.load()
             await nursery.start(self.ledger.serve)
+            self.view.recover(self.nodes.alive.values())
+            await nursery.start(self.view.serve)
             self.actors.recover(lambda job: job not in self.dead_jobs)
             await nursery.start(self.actors.serve)
             yield
@@ -200,7 +228,7 @@ class ActorWorld:
         await wait_all_tasks_blocked()
 
     def _join(self, number: int) -> GcsNodeInfo:
-        node = GcsNodeInfo(node_id=node_id(number), node_manager_address=f"10.0.0.{number}")
+        node = GcsNodeInfo(node_id=node_id(number), node_manager_address=f"10.0.0.{number}", resources_total=PLENTY)
         self.nodes.alive[node_id(number)] = node
         self.raylets.dead.discard(node_id(number))
         return node

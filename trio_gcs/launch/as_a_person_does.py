@@ -13,6 +13,7 @@ from trio_gcs.launch.failure import Teller
 from trio_gcs.launch.logs import output_to, start_logs
 from trio_gcs.launch.options import RunOptions
 from trio_gcs.launch.run import run
+from trio_gcs.launch.scheduling import DAEMON, with_scheduling
 from trio_gcs.launch.storage import checked, sqlite_at, sqlite_path
 from trio_gcs.ray_config import RayConfig
 
@@ -38,7 +39,9 @@ def settings_of_person(options: RunOptions) -> DaemonSettings:
     token = read_token(options.auth_token_file) if options.auth_token_file else auth_token(ray_config, os.environ)
     return DaemonSettings(
         ray_config=ray_config,
-        gcs_config=GcsConfig.from_ray(ray_config),
+        gcs_config=with_scheduling(
+            GcsConfig.from_ray(ray_config), options.actor_scheduling == DAEMON, options.actor_policy
+        ),
         hosts=(options.host,),
         port=options.port,
         store=sqlite_at(path) if path else options.store,

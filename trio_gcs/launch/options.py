@@ -23,6 +23,8 @@ class RunOptions:
     store: str
     auth_token_file: Path | None
     ray_config: str
+    actor_scheduling: Literal["raylet", "gcs"]
+    actor_policy: str
     log_format: Literal["console", "json"]
     log_level: str
 

@@ -11,6 +11,7 @@ from trio_gcs.launch.auth import auth_token
 from trio_gcs.launch.files import port_file
 from trio_gcs.launch.flags import Flags
 from trio_gcs.launch.listen import hosts_of
+from trio_gcs.launch.scheduling import scheduling_of_environment
 from trio_gcs.launch.storage import store_of_ray
 from trio_gcs.ray_config import RayConfig
 
@@ -26,7 +27,7 @@ def settings_of_ray(flags: Flags, environ: Mapping[str, str]) -> DaemonSettings:
     session_dir = _session_dir(flags)
     return DaemonSettings(
         ray_config=ray_config,
-        gcs_config=GcsConfig.from_ray(ray_config),
+        gcs_config=scheduling_of_environment(GcsConfig.from_ray(ray_config), environ),
         hosts=hosts_of(flags.node_ip_address),
         port=_port(flags.gcs_server_port),
         store=store_of_ray(flags, ray_config),

@@ -15,7 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import trio
 
 from trio_gcs.events.domain import NodeAdded, NodeDied, NodeDraining
-from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo, PlacementGroupLoad, ResourcesData, ResourceUsageBatchData
+from trio_gcs.generated.ray.gcs_pb2 import (
+    GcsNodeInfo,
+    PlacementGroupLoad,
+    ResourceLoad,
+    ResourcesData,
+    ResourceUsageBatchData,
+)
 from trio_gcs.generated.ray.ray_syncer_pb2 import ResourceViewSyncMessage
 from trio_gcs.scheduling.demands import total_demands
 from trio_gcs.scheduling.resources import held_by_node
@@ -33,7 +39,8 @@ class ResourceManager:
     """Keeps the view of the cluster.
 
     ``update_snapshot`` hears every report, for the node's own row; ``placement_group_load`` says what placement groups
-    wait for, or None while there is nothing to say.
+    wait for, or None while there is nothing to say. ``waiting_leases`` is what waits for a node in the daemon itself, and
+    ``hear_of_node`` is told whenever what is known of a node was replaced.
     """
 
     def __init__(
@@ -44,11 +51,15 @@ class ResourceManager:
         refresh_s: float,
         update_snapshot: Callable[[bytes, ResourceViewSyncMessage], None],
         placement_group_load: Callable[[], PlacementGroupLoad | None],
+        waiting_leases: Callable[[], ResourceLoad] = ResourceLoad,
+        hear_of_node: Callable[[bytes], None] = lambda node_id: None,
     ) -> None:
         self._clock = clock
         self._refresh_s = refresh_s
         self._update_snapshot = update_snapshot
         self._placement_group_load = placement_group_load
+        self._waiting_leases = waiting_leases
+        self._hear_of_node = hear_of_node
         self._rows: Table[NodeRow] = ledger.table("RESOURCES", None)
         self._ledger = ledger
 
@@ -76,6 +87,7 @@ class ResourceManager:
             log.debug("node %s reports its resources, but is not known", node_id.hex())
         else:
             self._rows.place(node_id, row.reported_as(message))
+            self._hear_of_node(node_id)
         self._update_snapshot(node_id, message)
 
     def update_loads(self, load: ResourcesData) -> None:
@@ -91,6 +103,8 @@ class ResourceManager:
             refreshed = row.refreshed(before_ms)
             if refreshed is not row:
                 self._rows.place(node_id, refreshed)
+            # Even where nothing changed: a raylet may have said no for reasons that no report shows.
+            self._hear_of_node(node_id)
 
     # Steps of other managers' decisions.
 
@@ -139,7 +153,7 @@ class ResourceManager:
             return None
         usage = ResourceUsageBatchData(batch=[_usage_of(node_id, row) for node_id, row in self._rows.items()])
         loads = (row.load.resource_load_by_shape for row in self._rows.values() if row.load is not None)
-        demands = total_demands(loads)
+        demands = total_demands([*loads, self._waiting_leases()])
         if demands:
             usage.resource_load_by_shape.resource_demands.extend(demands)
         waiting = self._placement_group_load()

@@ -6,6 +6,7 @@ import pytest
 import trio
 from grpclib.const import Status
 
+from tests.fakes.actor_scheduling import raylets_only
 from tests.fakes.actor_world import ActorWorld, actor_id, address, grant, node_id, worker_id
 from trio_gcs.errors import Code
 from trio_gcs.events.domain import ActorForgotten, ActorMoved, ActorPending, ActorRegistered
@@ -55,6 +56,7 @@ async def test_an_actor_is_registered_created_and_alive(autojump_clock: trio.abc
     assert world.actors.created_total == 1
 
 
+@raylets_only
 async def test_the_lease_names_what_the_task_needs(autojump_clock: trio.abc.Clock) -> None:
     world = ActorWorld(nodes=1)
     async with world.serving():
@@ -104,6 +106,7 @@ async def test_an_error_of_the_raylet_is_asked_again_after_a_while_with_a_new_le
         assert (await world.push()).peer == worker_id(100)
 
 
+@raylets_only
 async def test_a_rejection_chooses_a_node_anew_at_once(autojump_clock: trio.abc.Clock) -> None:
     world = ActorWorld(nodes=2)
     async with world.serving():
@@ -117,6 +120,7 @@ async def test_a_rejection_chooses_a_node_anew_at_once(autojump_clock: trio.abc.
         assert len({request.lease_spec.lease_id for request in world.leases()}) == 3
 
 
+@raylets_only
 async def test_a_spillback_to_a_living_node_is_to_grant_or_to_reject(autojump_clock: trio.abc.Clock) -> None:
     world = ActorWorld(nodes=2)
     async with world.serving():
@@ -133,6 +137,7 @@ async def test_a_spillback_to_a_living_node_is_to_grant_or_to_reject(autojump_cl
         assert not third.request.grant_or_reject
 
 
+@raylets_only
 async def test_a_spillback_to_a_dead_node_is_placed_anew(autojump_clock: trio.abc.Clock) -> None:
     world = ActorWorld(nodes=1)
     async with world.serving():
@@ -310,6 +315,7 @@ async def test_an_actor_that_was_killed_before_it_had_begun_lets_nobody_wait(aut
         assert world.workers.waiting("PushTask") == []
 
 
+@raylets_only
 def test_the_row_of_an_actor_shows_where_it_is_asked_for() -> None:
     world = ActorWorld(nodes=1)
     world.begin(resources={"CPU": 1})

@@ -46,7 +46,8 @@ async def test_an_actor_restarts_unless_its_worker_was_meant_to_end(
         assert list(row.previous_incarnations) == [
             PreviousActorIncarnation(worker_id=worker_id(100), node_id=node_id(1))
         ]
-        assert row.address == Address(node_id=node_id(1))
+        await world.settle()
+        assert world.row().address == Address(node_id=node_id(1))
         push = await world.grant(101)
         assert push.request.task_spec.attempt_number == 1
         push.answer(PushTaskReply())

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from tests.fakes.actor_invariants import check, check_duties
+from tests.fakes.actor_scheduling import raylets_only
 from tests.fakes.actor_world import ActorWorld, Caller, KeptStore, actor_spec, grant
 from trio_gcs.events.domain import ActorMoved
 from trio_gcs.generated.ray.core_worker_pb2 import PushTaskReply
@@ -28,6 +29,7 @@ class Boom(Exception):
     pass
 
 
+@raylets_only
 async def test_nobody_is_asked_for_or_told_what_a_crash_could_undo(autojump_clock: trio.abc.Clock) -> None:
     world = ActorWorld(nodes=1, store=SlowStore())
     async with world.serving():

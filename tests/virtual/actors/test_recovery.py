@@ -6,6 +6,7 @@ import pytest
 import trio
 from grpclib.const import Status
 
+from tests.fakes.actor_scheduling import raylets_only
 from tests.fakes.actor_world import (
     JOB,
     OWNER,
@@ -237,6 +238,7 @@ async def test_an_actor_without_a_task_spec_is_dead_and_the_start_goes_on(
         assert (world.state(1), world.state(2)) == (DEAD, ALIVE)
 
 
+@raylets_only
 async def test_an_actor_whose_lease_was_sent_on_is_placed_anew(
     autojump_clock: trio.abc.Clock, store: KeptStore
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from tests.fakes.actor_invariants import check, check_duties
+from tests.fakes.actor_scheduling import raylets_only
 from tests.fakes.actor_sim import Cluster
 from tests.fakes.actor_world import ActorWorld, actor_id, address
 from trio_gcs.errors import GcsError
@@ -160,6 +161,7 @@ async def test_no_worker_is_left_behind(autojump_clock: trio.abc.Clock, seed: in
     await trial.run()
 
 
+@raylets_only
 async def test_the_trials_do_try(autojump_clock: trio.abc.Clock) -> None:
     happened: Counter[str] = Counter()
     for seed in SEEDS:

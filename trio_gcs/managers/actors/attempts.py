@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from itertools import count
-from random import Random
 
 from trio_gcs.generated.ray.common_pb2 import TaskSpec
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData
 from trio_gcs.ids import WorkerID
 from trio_gcs.managers.actors.mail import Mail
-from trio_gcs.managers.actors.peers import Nodes
-from trio_gcs.managers.actors.placing import choose_node
+from trio_gcs.managers.actors.placing import Placing
 from trio_gcs.managers.actors.rows import clear_address
 from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.tables import Duty, Owed, Table
@@ -57,8 +55,7 @@ class Attempts:
         *,
         send: Duty,
         mail: Mail,
-        nodes: Nodes,
-        rng: Random,
+        placing: Placing,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self.table: Table[Attempt] = ledger.table(
@@ -68,24 +65,33 @@ class Attempts:
             owes=lambda actor_id, attempt: (Owed(send, attempt),),
         )
         self._mail = mail
-        self._nodes = nodes
-        self._rng = rng
+        self._placing = placing
         self._random_bytes = random_bytes
         self._leases = count()
         self._pushes = count()
 
-    def place(self, change: Change, row: ActorTableData, spec: TaskSpec) -> None:
-        """Choose a node for the actor and ask it for a worker, or leave the actor pending if there is none.
+    def place(self, change: Change, row: ActorTableData, spec: TaskSpec, *, rejected: bool = False) -> None:
+        """Choose a node for the actor and ask it for a worker, or leave the actor pending if there is none yet.
 
         ``row`` is being edited: its address becomes the node. The caller puts it.
         """
         clear_address(row)
-        node_id = choose_node(spec, self._nodes, self._rng)
+        node_id = self._placing.choose(change, row.actor_id, spec, rejected=rejected)
         if node_id is None:
             change.delete(self.table, row.actor_id)
-            return
+        else:
+            self.ask_first(change, row, node_id)
+
+    def ask_first(self, change: Change, row: ActorTableData, node_id: bytes) -> None:
+        """Ask the node that was chosen; ``row`` is being edited, as above."""
         row.address.node_id = node_id
-        self.ask(change, row.actor_id, node_id)
+        self.ask(change, row.actor_id, node_id, grant_or_reject=self._placing.grants_or_rejects)
+
+    def defer(self, change: Change, row: ActorTableData, spec: TaskSpec) -> None:
+        """Leave the actor pending until there is news of the cluster; ``row`` is being edited, as above."""
+        clear_address(row)
+        change.delete(self.table, row.actor_id)
+        self._placing.defer(change, row.actor_id, spec)
 
     def ask(self, change: Change, actor_id: bytes, node_id: bytes, *, grant_or_reject: bool = False) -> None:
         """Ask this raylet for a worker."""
@@ -93,6 +99,7 @@ class Attempts:
 
     def push(self, change: Change, row: ActorTableData, granted_ms: int = 0) -> None:
         """Push the creation task to the worker that ``row`` names."""
+        self._placing.settle(change, row.actor_id)
         push = Push(next(self._pushes), row.address.node_id, row.address.worker_id, granted_ms)
         change.put(self.table, row.actor_id, push)
 
@@ -108,6 +115,11 @@ class Attempts:
         attempt = self.table.get(actor_id)
         if isinstance(attempt, Lease):
             self._mail.cancel_lease(change, attempt.node_id, attempt.lease_id)
+        self.lose(change, actor_id)
+
+    def lose(self, change: Change, actor_id: bytes) -> None:
+        """Forget the actor's attempt, if there is one: its worker or its node is gone."""
+        self._placing.call_off(change, actor_id)
         change.delete(self.table, actor_id)
 
     def stands(self, actor_id: bytes, attempt: Attempt) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import trio
 
 from trio_gcs.errors import RemoteError, RemoteGone
+from trio_gcs.generated.ray.common_pb2 import TaskSpec
 from trio_gcs.generated.ray.core_worker_pb2 import PushTaskReply, PushTaskRequest
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData
 from trio_gcs.generated.ray.node_manager_pb2 import RequestWorkerLeaseReply, RequestWorkerLeaseRequest
@@ -25,8 +26,9 @@ from trio_gcs.managers.actors.lease_spec import lease_spec
 from trio_gcs.managers.actors.lives import Lives
 from trio_gcs.managers.actors.mail import NOBODY, Mail
 from trio_gcs.managers.actors.peers import Nodes, Raylets, Workers
+from trio_gcs.managers.actors.placing import Placing
 from trio_gcs.managers.actors.releases import Releases
-from trio_gcs.managers.actors.rows import clear_address, moved
+from trio_gcs.managers.actors.rows import moved
 from trio_gcs.managers.actors.states import Input
 from trio_gcs.store.ledger import Change, Ledger
 
@@ -50,6 +52,7 @@ class Creation:
         raylets: Raylets,
         workers: Workers,
         nodes: Nodes,
+        placing: Placing,
         clock: Callable[[], int],
         is_worker_dead: Callable[[bytes], bool],
         lease_retry_s: float,
@@ -65,6 +68,7 @@ class Creation:
         self._raylets = raylets
         self._workers = workers
         self._nodes = nodes
+        self._placing = placing
         self._clock = clock
         self._is_worker_dead = is_worker_dead
         self._lease_retry_s = lease_retry_s
@@ -156,7 +160,7 @@ class Creation:
         if reply.canceled:
             self._refused(change, actor_id, lease, reply)
         elif reply.rejected:
-            self._place_anew(change, actor_id)
+            self._place_anew(change, actor_id, rejected=True)
         elif not is_nil(reply.worker_address.node_id):
             self._granted(change, actor_id, lease, reply)
         elif not is_nil(reply.retry_at_raylet_address.node_id):
@@ -199,16 +203,15 @@ class Creation:
             self._lives.destroy(change, actor_id, cause)
         elif kind == Reply.SCHEDULING_FAILED:
             row = moved(self._book.actors[actor_id], Input.PLACE)
-            clear_address(row)
-            change.delete(self._attempts.table, actor_id)
+            self._attempts.defer(change, row, self._book.specs[actor_id])
             change.put(self._book.actors, actor_id, row)
         elif kind != Reply.SCHEDULING_CANCELLED_INTENDED:
             _log.error("node %s cancelled a lease and does not say why (%s)", lease.node_id.hex(), kind)
             self._attempts.repeat(change, actor_id, lease)
 
-    def _place_anew(self, change: Change, actor_id: bytes) -> None:
+    def _place_anew(self, change: Change, actor_id: bytes, *, rejected: bool = False) -> None:
         row = moved(self._book.actors[actor_id], Input.PLACE)
-        self._attempts.place(change, row, self._book.specs[actor_id])
+        self._attempts.place(change, row, self._book.specs[actor_id], rejected=rejected)
         change.put(self._book.actors, actor_id, row)
 
     def _created(self, actor_id: bytes, reply: PushTaskReply) -> None:
@@ -221,10 +224,22 @@ class Creation:
             self._lives.come_alive(change, row, reply)
         self.created_total += 1
 
-    def wake(self, change: Change) -> None:
-        """A node is there: place the actors that had none, in the order in which they began to wait."""
-        for actor_id in self._book.actors.find("pending", True):
-            self._place_anew(change, actor_id)
+    def wake(self, change: Change, *, news: bool = True) -> None:
+        """Place the actors that had no node, as far as there is one for them now, or end those that wait in vain."""
+        for actor_id, node_id in self._placing.choose_waiting(change, self._pending, news=news):
+            if node_id is None:
+                text = "No node of the cluster is the one that the actor has to run on."
+                cause = lease_refused(Reply.SCHEDULING_CANCELLED_UNSCHEDULABLE, text)
+                assert cause is not None, "who is unschedulable dies of it"
+                self._lives.destroy(change, actor_id, cause)
+                continue
+            row = moved(self._book.actors[actor_id], Input.PLACE)
+            self._attempts.ask_first(change, row, node_id)
+            change.put(self._book.actors, actor_id, row)
+
+    def _pending(self) -> list[tuple[bytes, TaskSpec]]:
+        """Those that have no node, in the order in which they began to wait."""
+        return [(actor_id, self._book.specs[actor_id]) for actor_id in self._book.actors.find("pending", True)]
 
     def _send_away(self, change: Change, node_id: bytes, worker_id: bytes, actor_id: bytes = NOBODY) -> None:
         """End a worker that came too late, unless an actor lives on it after all."""

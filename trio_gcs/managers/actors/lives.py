@@ -100,7 +100,7 @@ class Lives:
         if row is None:
             return
         self._partings.end(change, actor_id)
-        change.delete(self._attempts.table, actor_id)
+        self._attempts.lose(change, actor_id)
         if not allowed or not may_restart(row):
             self._exhaust(change, row, cause)
             return

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from random import Random
 
 import trio
 
@@ -30,6 +29,7 @@ from trio_gcs.managers.actors.lives import Lives
 from trio_gcs.managers.actors.mail import Mail
 from trio_gcs.managers.actors.partings import Partings
 from trio_gcs.managers.actors.peers import Nodes, Raylets, Workers
+from trio_gcs.managers.actors.placing import Placing
 from trio_gcs.managers.actors.queries import Queries
 from trio_gcs.managers.actors.releases import Releases
 from trio_gcs.managers.actors.rows import accepts, actor_of, born, moved
@@ -56,7 +56,7 @@ class ActorManager:
         *,
         config: GcsConfig,
         clock: Callable[[], int],
-        rng: Random,
+        placing: Placing,
         random_bytes: Callable[[int], bytes],
         is_worker_dead: Callable[[bytes], bool],
     ) -> None:
@@ -68,9 +68,7 @@ class ActorManager:
         self._mail = Mail(raylets, nodes)
         self._releases = Releases(ledger, raylets)
         self._partings = Partings(ledger, self._mail, config.actor_graceful_shutdown_timeout_s)
-        self._attempts = Attempts(
-            ledger, send=self._send, mail=self._mail, nodes=nodes, rng=rng, random_bytes=random_bytes
-        )
+        self._attempts = Attempts(ledger, send=self._send, mail=self._mail, placing=placing, random_bytes=random_bytes)
         self._lives = Lives(
             book=self._book,
             attempts=self._attempts,
@@ -89,6 +87,7 @@ class ActorManager:
             raylets=raylets,
             workers=workers,
             nodes=nodes,
+            placing=placing,
             clock=clock,
             is_worker_dead=is_worker_dead,
             lease_retry_s=config.lease_retry_s,
@@ -219,6 +218,11 @@ class ActorManager:
                 change.put(self._book.actors, actor_id, row)
                 change.react(ActorMoved(row, delta_of(row)))
 
+    def place_waiting(self, *, news: bool = True) -> None:
+        """Place actors that wait for a node, if there is one now; ``news``: nodes came, or something was freed."""
+        with self._ledger.change() as change:
+            self._creation.wake(change, news=news)
+
     def _warn_of_anonymous_namespace(self, change: Change, row: ActorTableData) -> None:
         if not row.is_detached or not ANONYMOUS.fullmatch(row.ray_namespace):
             return
@@ -281,5 +285,5 @@ class ActorManager:
             self._lives.destroy(change, actor_id, deaths.owner_node_died)
 
     def wake(self, change: Change, event: NodeAdded) -> None:
-        """Actors that found no node alive are placed, in the order in which they began to wait."""
+        """Actors that found no node are placed, in the order in which they began to wait."""
         self._creation.wake(change)

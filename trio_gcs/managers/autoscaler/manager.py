@@ -20,7 +20,7 @@ from trio_gcs.generated.ray.autoscaler_pb2 import (
     ClusterResourceConstraint,
     ClusterResourceState,
 )
-from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo, PlacementGroupLoad, ResourcesData
+from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo, PlacementGroupLoad, ResourceLoad, ResourcesData
 from trio_gcs.generated.ray.node_manager_pb2 import (
     CancelLeasesWithResourceShapesReply,
     CancelLeasesWithResourceShapesRequest,
@@ -90,6 +90,7 @@ class AutoscalerManager:
     """Tells the autoscaler the state of the cluster, and keeps what it reports and what users ask of it.
 
     ``session_name`` names the cluster in replies, and is the key under which drivers are told of infeasible requests.
+    ``waiting_leases`` is what waits for a node in the daemon itself, and in no raylet.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class AutoscalerManager:
         config: GcsConfig,
         session_name: str,
         clock: Callable[[], int],
+        waiting_leases: Callable[[], ResourceLoad] = ResourceLoad,
     ) -> None:
         self._ledger = ledger
         self._nodes = nodes
@@ -113,6 +115,7 @@ class AutoscalerManager:
         self._fails_early = config.infeasible_tasks_fail_early
         self._session_name = session_name
         self._clock = clock
+        self._waiting_leases = waiting_leases
         self._seen: Table[SeenNode] = ledger.table("nodes seen", None)
         self._version = 0  # of the last state that was told
         self._report: AutoscalingState | None = None
@@ -191,7 +194,7 @@ class AutoscalerManager:
             state.node_states.append(living_state(node, seen, groups, self._version, now_ms))
         state.node_states.extend(dead_state(node, self._version) for node in self._nodes.dead_nodes())
         loads = (seen.load.resource_load_by_shape for seen in self._seen.values())
-        state.pending_resource_requests.extend(pending_requests(loads))
+        state.pending_resource_requests.extend(pending_requests([*loads, self._waiting_leases()]))
         waiting = self._groups.load()
         if waiting is not None:
             state.pending_gang_resource_requests.extend(map(gang_request, waiting.placement_group_data))
