@@ -23,6 +23,7 @@ from trio_gcs.generated.ray.gcs_pb2 import (
     ResourceUsageBatchData,
 )
 from trio_gcs.generated.ray.ray_syncer_pb2 import ResourceViewSyncMessage
+from trio_gcs.ids import is_nil
 from trio_gcs.scheduling.demands import total_demands
 from trio_gcs.scheduling.resources import held_by_node
 from trio_gcs.scheduling.view import NodeRow, NodeView
@@ -162,7 +163,7 @@ class ResourceManager:
         return usage
 
     def _add(self, change: Change, node: GcsNodeInfo) -> None:
-        if node.node_id == GCS_NODE_ID:
+        if node.node_id == GCS_NODE_ID or is_nil(node.node_id):  # where nothing can be placed
             return
         if not node.resources_total:
             log.warning("node %s registered without any resources", node.node_id.hex())

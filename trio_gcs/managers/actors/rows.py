@@ -19,7 +19,7 @@ from trio_gcs.generated.ray.common_pb2 import (
     TaskType,
 )
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, PreviousActorIncarnation
-from trio_gcs.ids import ActorID, NodeID, WorkerID, is_nil
+from trio_gcs.ids import ActorID, JobID, NodeID, WorkerID, is_nil
 from trio_gcs.managers.actors.states import MACHINE, Input, State
 
 
@@ -30,6 +30,7 @@ def actor_of(spec: TaskSpec) -> ActorID:
     actor_id = ActorID.parse(spec.actor_creation_task_spec.actor_id)
     if actor_id.is_nil:
         raise Invalid("The actor has no ID.")
+    JobID.parse(spec.job_id)
     NodeID.parse(spec.caller_address.node_id)
     WorkerID.parse(spec.caller_address.worker_id)
     return actor_id

@@ -24,7 +24,7 @@ from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo
 from trio_gcs.generated.ray.ray_syncer_pb2 import ResourceViewSyncMessage
 from trio_gcs.health.checker import HealthChecker
 from trio_gcs.health.probe import Prober
-from trio_gcs.ids import NodeID
+from trio_gcs.ids import NodeID, is_nil
 from trio_gcs.managers.nodes.queries import NodeQueries
 from trio_gcs.managers.nodes.records import dead_record, reason_of_failure, removal_error, with_snapshot
 from trio_gcs.managers.nodes.states import MACHINE, Input, LivingNode, State
@@ -210,8 +210,11 @@ class NodeManager:
         return self._dead.get(node_id)
 
     def random_alive(self, rng: Random) -> bytes | None:
-        """Any node that is alive, each as likely as the other, or None; those that drain are not left out."""
-        alive = self.alive_ids()
+        """Any node that is alive, each as likely as the other, or None; those that drain are not left out.
+
+        One that registered without an id is: who was placed there would be taken for placed nowhere.
+        """
+        alive = [node_id for node_id in self._alive if not is_nil(node_id)]
         return rng.choice(alive) if alive else None
 
     def address_of(self, node_id: bytes) -> tuple[str, int] | None:
