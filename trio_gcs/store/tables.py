@@ -182,11 +182,15 @@ class Table(Generic[Row]):
 
     async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run every duty that a row owes, until cancelled. Rows that were loaded start here: recovery is this loop."""
-        async with trio.open_nursery() as self._nursery:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             for key, row in self._rows.items():
                 self.start_owed(key, row)
             task_status.started()
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None  # what is decided while the daemon ends is the next one's to do
 
     def stop_unowed(self, key: bytes) -> None:
         """Cancel the tasks at ``key`` that its row owes no more. Safe before the commit: silence is no output."""
