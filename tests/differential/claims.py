@@ -113,15 +113,31 @@ class Pairs:
     def __init__(self) -> None:
         self._shared: dict[Setup, Pair] = {}
         self._fresh: list[Pair] = []
+        self._spare: Pair | None = None  # of the usual setup, so that nobody waits for its start
 
     def get(self, setup: Setup, *, fresh: bool) -> Pair:
-        if fresh:
-            self._fresh.append(Pair(setup))
-            return self._fresh[-1]
-        pair = self._shared.get(setup)
-        if pair is None or not pair.is_running:
-            pair = self._shared[setup] = Pair(setup)
+        pair = self._fresh_pair(setup) if fresh else self._shared_pair(setup)
+        if pair.is_running:
+            pair.wait_until_it_listens()
         return pair
+
+    def _fresh_pair(self, setup: Setup) -> Pair:
+        usual = Setup.of({})
+        if setup == usual and self._spare is not None:
+            pair, self._spare = self._spare, Pair(usual)
+        else:
+            pair = Pair(setup)
+            self._spare = self._spare or Pair(usual)
+        self._fresh.append(pair)
+        return pair
+
+    def _shared_pair(self, setup: Setup) -> Pair:
+        pair = self._shared.get(setup)
+        if pair is not None and not pair.is_running:
+            self._shared.pop(setup).stop()
+        if setup not in self._shared:
+            self._shared[setup] = Pair(setup)
+        return self._shared[setup]
 
     def stop_fresh(self) -> None:
         while self._fresh:
@@ -129,5 +145,6 @@ class Pairs:
 
     def stop(self) -> None:
         self.stop_fresh()
-        for pair in self._shared.values():
-            pair.stop()
+        for pair in (*self._shared.values(), self._spare):
+            if pair is not None:
+                pair.stop()

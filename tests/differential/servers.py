@@ -96,9 +96,10 @@ class Server:
         return self._process.poll() is None
 
     def last_words(self) -> str:
-        """The end of what it wrote to its log."""
+        """What it wrote last that says why."""
         files = [self.logs / "gcs_server.err", self.logs / "gcs_server.out"]
-        return "\n".join(file.read_text(errors="replace")[-3000:] for file in files if file.exists())
+        lines = [line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()]
+        return "\n".join([line for line in lines if "Check failed" in line or "Error" in line][-3:] or lines[-20:])
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -111,7 +112,7 @@ class Server:
 
 
 class Pair:
-    """Both servers of one setup."""
+    """Both servers of one setup; they start while others go on."""
 
     def __init__(self, setup: Setup) -> None:
         stock = stock_executable()
@@ -119,6 +120,9 @@ class Pair:
         self.ours = Server("trio-gcs", OURS, setup)
         self.stock = Server("stock", stock, setup)
         self.servers = (self.stock, self.ours)
+
+    def wait_until_it_listens(self) -> None:
+        """Wait for both, or stop both."""
         try:
             for server in self.servers:
                 server.wait_until_it_listens()
