@@ -120,7 +120,8 @@ def _owner_died(exit_type: WorkerExitType, what: str) -> Cause:
         owner = row.owner_address
         text = (
             f"The actor ended because its owner has died. Owner Id: {owner.worker_id.hex()}, "
-            f"owner ip address: {owner.ip_address}, worker exit type: {_name(exit_type)}. {what}"
+            f"owner ip address: {owner.ip_address}, worker exit type: {_name(exit_type)}. "
+            f"Worker exit detail: {what}"
         )
         return _died(row, ActorDiedErrorContext.OWNER_DIED, text)
 

@@ -123,5 +123,5 @@ def _constraint_text(constraint: LabelSelectorConstraint) -> str:
 
 
 def _alternatives(values: Iterable[str]) -> str:
-    listed = list(values)
+    listed = sorted(set(values))
     return listed[0] if len(listed) == 1 else f"in({','.join(listed)})"
