@@ -15,6 +15,7 @@ from trio_gcs.generated.ray.gcs_service_pb2 import GetTaskEventsReply, GetTaskEv
 from trio_gcs.managers.tasks import TaskManager, queries
 from trio_gcs.managers.tasks.conversion import reports_of
 from trio_gcs.managers.tasks.queries import find
+from trio_gcs.managers.tasks.storage import Tier, tier_of
 from trio_gcs.store.ledger import Ledger
 from trio_gcs.store.memory import MemoryStore
 
@@ -125,6 +126,14 @@ def test_the_attempt_just_told_of_may_be_the_one_to_go() -> None:
     tasks.add(report(events(2, FINISHED)))
     assert names(ask(tasks)) == ["Task1"]
     assert ask(tasks).num_status_task_events_dropped == 1
+
+
+def test_an_attempt_that_is_lost_twice_is_lost_once() -> None:
+    tasks = TaskManager(GcsConfig())
+    tasks.add(report(dropped=(task_id(1), task_id(1), task_id(2)), profile_lost=2))
+    tasks.add(report(dropped=(task_id(3, b"othr"),)))
+    assert ask(tasks).num_status_task_events_dropped == 3
+    assert ask(tasks).num_profile_task_events_dropped == 2
 
 
 def test_a_dropped_attempt_stays_dropped() -> None:
