@@ -7,7 +7,7 @@ when this is done, so that the ledgers can be loaded; what runs, and in which or
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from trio_gcs.events.domain import NodeDied, WorkerDied
 from trio_gcs.events.log import EventLog
 from trio_gcs.events.outlet import Outlet
 from trio_gcs.events.publisher import Publisher, PublisherLimits, SubscriberID
+from trio_gcs.generated.ray.common_pb2 import TaskType
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad, ResourceLoad
 from trio_gcs.ids import ClusterID
 from trio_gcs.managers.actors import ActorManager
@@ -35,6 +36,7 @@ from trio_gcs.managers.resources import ResourceManager
 from trio_gcs.managers.runtime_env import RuntimeEnvManager
 from trio_gcs.managers.sync import SyncRelay
 from trio_gcs.managers.tasks import TaskManager
+from trio_gcs.managers.usage import Counts, UsageTags
 from trio_gcs.managers.workers import WorkerManager
 from trio_gcs.rpc.raylets import Raylets
 from trio_gcs.rpc.turns import Turns
@@ -88,6 +90,7 @@ class Daemon:
             self.ledger, nodes=managers.nodes, raylets=self.raylets, set_preempted=managers.actors.set_preempted
         )
         self.job_reports = JobReports(managers.jobs, managers.kv, self.workers, config.job_pending_tasks_timeout_s)
+        self.usage_tags = UsageTags(managers.kv, _usage_counts(managers), config.metrics_period_s / 2)
         self.load_puller = LoadPuller(
             alive_ids=managers.nodes.alive_ids,
             raylets=self.raylets,
@@ -242,6 +245,20 @@ class Connections:
 
     async def _drop_worker(self, worker_id: bytes) -> None:
         self._workers.drop_worker(worker_id)
+
+
+def _usage_counts(managers: Managers) -> Counts:
+    def tasks_of(kind: int) -> Callable[[], int]:
+        return lambda: managers.tasks.counts[kind]
+
+    return {
+        "actor_num_created": lambda: managers.actors.created_total,
+        "pg_num_created": lambda: managers.placement_groups.created_total,
+        "num_actor_creation_tasks": tasks_of(TaskType.ACTOR_CREATION_TASK),
+        "num_actor_tasks": tasks_of(TaskType.ACTOR_TASK),
+        "num_normal_tasks": tasks_of(TaskType.NORMAL_TASK),
+        "num_drivers": tasks_of(TaskType.DRIVER_TASK),
+    }
 
 
 def _publisher(channels: frozenset[int], config: GcsConfig, bounded: Iterable[int] = ()) -> Publisher[Any]:

@@ -82,7 +82,7 @@ async def run_daemon(
                 drained_at_end(daemon),
                 layer(managers.nodes.serve, managers.resources.serve, managers.runtime_env.serve),
                 layer(managers.placement_groups.serve, managers.actors.serve),
-                layer(managers.tasks.serve, daemon.load_puller.serve),
+                layer(managers.tasks.serve, daemon.load_puller.serve, daemon.usage_tags.serve),
                 layer(daemon.control_plane.serve, daemon.observability.serve),
             ):
                 await daemon.kv_ledger.drained()  # the cluster's id is told to nobody before it is durable
