@@ -103,5 +103,33 @@ async def test_nothing_is_kept_of_turns_that_are_over(autojump_clock):
     async with trio.open_nursery() as nursery:
         for number in range(20):
             nursery.start_soon(calls.make, "x", 1, RAYLET, b"%d" % (number % 3))
-    assert not turns._locks
+    assert not turns._waiting
     assert not turns._calls
+
+
+async def test_turns_come_in_the_order_of_asking_whoever_gives_up(autojump_clock):
+    calls = Calls(Turns(60))
+
+    async def impatient() -> None:
+        with trio.move_on_after(2):
+            await calls.make("b", 1)
+
+    async with trio.open_nursery() as nursery:
+        for step in (calls.make, impatient, calls.make, calls.make):
+            args = () if step is impatient else (f"call {len(calls.story)}", 5)
+            nursery.start_soon(step, *args)
+            await trio.testing.wait_all_tasks_blocked()
+    sent = [when for what, when in calls.story if what.endswith("sent")]
+    assert sent == [0, 5, 10]
+
+
+async def test_nothing_begins_once_they_are_stopped(autojump_clock):
+    turns = Turns(60)
+    calls = Calls(turns)
+    async with trio.open_nursery() as nursery:
+        turns.stop()
+        nursery.start_soon(calls.make, "prepare", 50)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert calls.story == []
+    assert not turns._waiting

@@ -13,6 +13,7 @@ from grpclib.const import Status
 from trio_gcs.errors import RemoteError
 
 Result = TypeVar("Result")
+Key = tuple[bytes, bytes]
 
 
 class Turns:
@@ -20,29 +21,55 @@ class Turns:
 
     def __init__(self, call_timeout_s: float) -> None:
         self._call_timeout_s = call_timeout_s
-        self._locks: dict[tuple[bytes, bytes], trio.Lock] = {}
+        self._waiting: dict[Key, list[trio.Event]] = {}  # an entry is a call under way, and who comes after it
         self._calls: set[trio.CancelScope] = set()
+        self._stopped = False
 
     async def take(self, peer: bytes, subject: bytes, call: Callable[[], Awaitable[Result]]) -> Result:
         """Make a call when nobody else's about this subject is under way at this peer.
 
         Raises what the call raises, and :class:`RemoteError` when it is not answered in time.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()
         key = (peer, subject)
-        lock = self._locks.setdefault(key, trio.Lock())
+        if key in self._waiting:
+            await self._turn(key)
+        else:
+            self._waiting[key] = []
         try:
-            async with lock:
-                return await self._heard(call)
+            return await self._heard(call)
         finally:
-            if not lock.locked() and not lock.statistics().tasks_waiting and self._locks.get(key) is lock:
-                del self._locks[key]
+            self._pass_on(key)
+
+    async def _turn(self, key: Key) -> None:
+        turn = trio.Event()
+        self._waiting[key].append(turn)
+        came = False
+        try:
+            await turn.wait()
+            came = True
+        finally:
+            if turn.is_set() and not came:  # it came to somebody who was being cancelled
+                self._pass_on(key)
+            elif not came:
+                self._waiting[key].remove(turn)
+
+    def _pass_on(self, key: Key) -> None:
+        waiting = self._waiting[key]
+        if waiting:
+            waiting.pop(0).set()
+        else:
+            del self._waiting[key]
 
     def stop(self) -> None:
-        """Stop hearing, as the daemon is ending: calls under way are given up now."""
+        """Stop hearing, as the daemon is ending: calls under way are given up now, and none begins."""
+        self._stopped = True
         for scope in self._calls:
             scope.cancel()
 
     async def _heard(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        if self._stopped:
+            await trio.sleep_forever()  # whoever calls is being cancelled
         with trio.move_on_after(self._call_timeout_s, shield=True) as scope:
             self._calls.add(scope)
             try:

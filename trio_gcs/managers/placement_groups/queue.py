@@ -1,7 +1,7 @@
 """The queue: which group is placed next, which ones wait for a node to come, and which one is on its way.
 
-Owns PLACEMENT_GROUP_ENTRY, in memory: every group that is not there yet has one entry, in one of three places, so a
-group cannot stand in two. The hard thing is that an entry has a rank and a time. Groups that lost bundles rank first, yet
+Owns PLACEMENT_GROUP_ENTRY, in memory: every group that is not there yet has one entry, in one place, so a group cannot
+stand in two. The hard thing is that an entry has a rank and a time. Groups that lost bundles rank first, yet
 even they wait a while after a failure; so whoever ranks first *among those whose time has come* is next. What an
 attempt says about a group (its statistics) lives here as well, since nothing durable follows from a failure.
 """
@@ -29,9 +29,10 @@ FIRST = -inf  # the rank of a group that lost bundles: before all that rank by t
 
 
 class Place(Enum):
-    """Where a group waits."""
+    """Where a group waits. All that are queued stand in order, so of them only the first is ever looked at."""
 
     QUEUED = auto()
+    LATER = auto()  # it failed and is due later, or it lost bundles and is out of order
     INFEASIBLE = auto()  # until a node is added
     LAUNCHED = auto()  # one at a time
 
@@ -79,8 +80,8 @@ class Queue:
         stats.scheduling_state = Stats.QUEUED
         stats.highest_retry_delay_ms = 0
         requests = _requests_of(row) if old is None else old.requests
-        rank = FIRST if first else now
-        entry = Entry(rank, next(self._numbers), now, Place.QUEUED, self._backoff.min_ms, requests, stats)
+        rank, place = (FIRST, Place.LATER) if first else (now, Place.QUEUED)
+        entry = Entry(rank, next(self._numbers), now, place, self._backoff.min_ms, requests, stats)
         change.put(self.table, row.placement_group_id, entry)
 
     def launch(self, change: Change, group_id: bytes) -> None:
@@ -118,7 +119,7 @@ class Queue:
             rank=FIRST if again else due,
             number=next(self._numbers),
             due=due,
-            place=Place.QUEUED,
+            place=Place.LATER,
             delay_ms=min(self._backoff.max_ms, entry.delay_ms * self._backoff.factor),
             stats=stats,
         )
@@ -133,6 +134,8 @@ class Queue:
 
     def hurry(self, change: Change, now: float, groups_max: int | None = None) -> None:
         """Let those that are queued, or so many that rank first, be due at once: what they wait for may be there."""
+        if not self.table.count("by_place", Place.LATER):
+            return
         for group_id in self._queued()[:groups_max]:
             entry = self.table[group_id]
             if entry.due > now:
@@ -156,20 +159,26 @@ class Queue:
 
     def head(self, now: float) -> bytes | None:
         """The group that is placed next, if there is one whose time has come."""
-        due = ((e, group_id) for group_id, e in self.table.items() if e.place is Place.QUEUED and e.due <= now)
-        best = min(due, key=_by_rank, default=None)
-        return None if best is None else best[1]
+        due = [(entry, group_id) for entry, group_id in self._next() if entry.due <= now]
+        return min(due, key=_by_rank)[1] if due else None
 
     def next_due(self) -> float:
         """When there will be something to place; infinity if nothing is queued."""
-        return min((entry.due for entry in self.table.values() if entry.place is Place.QUEUED), default=inf)
+        return min((entry.due for entry, _ in self._next()), default=inf)
+
+    def _next(self) -> list[tuple[Entry, bytes]]:
+        """Those of whom one is next: the first that is queued, and all that are out of order."""
+        found = [(self.table[group_id], group_id) for group_id in self.table.find("by_place", Place.LATER)]
+        first = self.table.first("by_place", Place.QUEUED)
+        return found if first is None else [*found, (self.table[first], first)]
 
     def waiting(self) -> list[bytes]:
         """Those that wait for resources, by rank, and then those that wait for a node."""
         return self._queued() + self.infeasible()
 
     def _queued(self) -> list[bytes]:
-        queued = [(self.table[group_id], group_id) for group_id in self.table.find("by_place", Place.QUEUED)]
+        keys = self.table.find("by_place", Place.QUEUED) + self.table.find("by_place", Place.LATER)
+        queued = [(self.table[group_id], group_id) for group_id in keys]
         return [group_id for _, group_id in sorted(queued, key=_by_rank)]
 
     def infeasible(self) -> list[bytes]:
