@@ -121,6 +121,20 @@ async def test_a_rejection_chooses_a_node_anew_at_once(autojump_clock: trio.abc.
 
 
 @raylets_only
+async def test_raylets_that_send_an_actor_round_in_circles_are_soon_asked_only_now_and_then(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    world = ActorWorld(nodes=1)
+    async with world.serving():
+        world.begin()
+        for _ in range(30):
+            (await world.lease()).answer(RequestWorkerLeaseReply(retry_at_raylet_address=Address(node_id=node_id(1))))
+        assert trio.current_time() > 20 * 0.2
+        grant(await world.lease(), 100)
+        assert (await world.push()).peer == worker_id(100)
+
+
+@raylets_only
 async def test_a_spillback_to_a_living_node_is_to_grant_or_to_reject(autojump_clock: trio.abc.Clock) -> None:
     world = ActorWorld(nodes=2)
     async with world.serving():

@@ -22,14 +22,26 @@ from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.tables import Duty, Owed, Table
 
 
+MOVES_AT_ONCE_MAX = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A worker is asked of a raylet. ``again``: the last answer was an error, so this one waits a little."""
+    """A worker is asked of a raylet. ``again``: the last answer was an error, so this one waits a little.
+
+    ``moves`` counts the raylets that sent the actor elsewhere, without a grant or an error in between.
+    """
 
     lease_id: bytes
     node_id: bytes
     grant_or_reject: bool = False
     again: bool = False
+    moves: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits a little, so that raylets which send actors round in circles do not keep us busy."""
+        return self.again or self.moves > MOVES_AT_ONCE_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,11 @@ class Push:
     worker_id: bytes
     granted_ms: int = 0
     again: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits a little."""
+        return self.again
 
 
 Attempt = Lease | Push
@@ -95,7 +112,9 @@ class Attempts:
 
     def ask(self, change: Change, actor_id: bytes, node_id: bytes, *, grant_or_reject: bool = False) -> None:
         """Ask this raylet for a worker."""
-        change.put(self.table, actor_id, Lease(self._lease_id(), node_id, grant_or_reject))
+        last = self.table.get(actor_id)
+        moves = last.moves + 1 if isinstance(last, Lease) else 0
+        change.put(self.table, actor_id, Lease(self._lease_id(), node_id, grant_or_reject, moves=moves))
 
     def push(self, change: Change, row: ActorTableData, granted_ms: int = 0) -> None:
         """Push the creation task to the worker that ``row`` names."""

@@ -90,7 +90,7 @@ class Creation:
         # A task that was cancelled may still run up to its next checkpoint, and its attempt may be gone by then.
         await trio.lowlevel.checkpoint_if_cancelled()
         attempt = self._attempts.table[actor_id]
-        if attempt.again:
+        if attempt.waits:
             await trio.sleep(self._lease_retry_s if isinstance(attempt, Lease) else self._push_retry_s)
         if isinstance(attempt, Lease):  # a worker that is granted already is in use, and its raylet knows
             await self._releases.answered(attempt.node_id)
