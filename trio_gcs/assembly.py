@@ -16,9 +16,11 @@ import trio
 
 from trio_gcs.config import DaemonSettings, GcsConfig, wall_clock_ms
 from trio_gcs.events.domain import NodeDied, WorkerDied
+from trio_gcs.events.exports import FOLDER, Exports, kinds_of
 from trio_gcs.events.log import EventLog
-from trio_gcs.events.outlet import Outlet
+from trio_gcs.events.outlet import Listener, Outlet
 from trio_gcs.events.publisher import Publisher, PublisherLimits, SubscriberID
+from trio_gcs.events.recorder import Recorder
 from trio_gcs.generated.ray.common_pb2 import TaskType
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad, ResourceLoad
 from trio_gcs.ids import ClusterID
@@ -38,6 +40,7 @@ from trio_gcs.managers.sync import SyncRelay
 from trio_gcs.managers.tasks import TaskManager
 from trio_gcs.managers.usage import Counts, UsageTags
 from trio_gcs.managers.workers import WorkerManager
+from trio_gcs.rpc.agent import HeadAgent
 from trio_gcs.rpc.raylets import Raylets
 from trio_gcs.rpc.turns import Turns
 from trio_gcs.rpc.workers import Workers
@@ -76,7 +79,18 @@ class Daemon:
         self.witness = Witness()
         self.control_plane = _publisher(CONTROL_PLANE_CHANNELS, config)
         self.observability = _publisher(OBSERVABILITY_CHANNELS, config, bounded=OBSERVABILITY_CHANNELS)
-        outlet = Outlet(self.control_plane, self.observability, EventLog(structlog.get_logger("events")))
+        self.agent = HeadAgent(settings.metrics_agent_port, token=settings.auth_token)
+        self.recorder = Recorder(
+            self.agent,
+            config,
+            session_name=settings.session_name,
+            node_id=bytes.fromhex(settings.node_id),
+            clock=wall_clock_ms,
+            random_bytes=os.urandom,
+        )
+        listeners = [self.recorder.record, *_exports(settings)]
+        event_log = EventLog(structlog.get_logger("events"))
+        outlet = Outlet(self.control_plane, self.observability, event_log, listeners=listeners)
         reactions: dict[type[Any], Sequence[Reaction]] = {}
         self.ledger = Ledger(store, outlet, reactions, self.witness)
         self.kv_ledger = Ledger(kv_store, witness=self.witness)
@@ -209,6 +223,8 @@ class Daemon:
         """Go on from what the ledgers loaded. Nothing leaves the process before the ledgers serve."""
         managers = self.managers
         managers.nodes.recover()
+        for node in managers.nodes.alive_nodes():
+            self.recorder.meet(node)
         managers.resources.recover(managers.nodes.alive_nodes())
         managers.workers.recover()
         managers.placement_groups.recover(self._is_job_alive)
@@ -216,7 +232,8 @@ class Daemon:
         managers.functions.recover(managers.jobs.all(), managers.actors.queries.registered())
         managers.runtime_env.recover(managers.jobs.all(), managers.actors.queries.creation_tasks())
         managers.autoscaler.recover()
-        managers.kv.put(b"", b"gcs_pid", str(os.getpid()).encode())
+        # As number the plus sign says nothing; in a store it says that this was not stock Ray's server.
+        managers.kv.put(b"", b"gcs_pid", b"+%d" % os.getpid())
 
     def _is_job_alive(self, job_id: bytes) -> bool:
         job = self.managers.jobs.job(job_id)
@@ -259,6 +276,14 @@ def _usage_counts(managers: Managers) -> Counts:
         "num_normal_tasks": tasks_of(TaskType.NORMAL_TASK),
         "num_drivers": tasks_of(TaskType.DRIVER_TASK),
     }
+
+
+def _exports(settings: DaemonSettings) -> list[Listener]:
+    kinds = kinds_of(settings.gcs_config)
+    if settings.log_dir is None or not kinds:
+        return []
+    exports = Exports(settings.log_dir / FOLDER, kinds, clock=wall_clock_ms, random_bytes=os.urandom)
+    return [exports.write]
 
 
 def _publisher(channels: frozenset[int], config: GcsConfig, bounded: Iterable[int] = ()) -> Publisher[Any]:

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from trio_gcs.errors import Code, Invalid
-from trio_gcs.events.domain import WorkerDied
+from trio_gcs.events.domain import WorkerAdded, WorkerDied
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.common_pb2 import Address, WorkerExitType
 from trio_gcs.generated.ray.gcs_pb2 import WorkerTableData
@@ -67,7 +67,7 @@ def test_a_worker_is_stored_as_it_is(world: World) -> None:
     plain_function(world.service.AddWorkerInfo)(pb.AddWorkerInfoRequest(worker_data=given))
     reply = plain_function(world.service.GetWorkerInfo)(pb.GetWorkerInfoRequest(worker_id=worker_id(1)))
     assert reply.worker_table_data == given
-    assert world.events == []
+    assert world.events == [WorkerAdded(given)]
 
 
 def test_an_unknown_worker_is_an_absent_field(world: World) -> None:
@@ -89,7 +89,7 @@ def test_a_report_is_merged_into_the_row(world: World) -> None:
     assert not row.is_alive
     assert (row.pid, row.exit_type, row.exit_detail, row.end_time_ms) == (7, CRASH, "boom", 5)
     assert dict(row.worker_info) == {"k": b"v"}
-    assert world.events == [WorkerDied(row)]
+    assert world.events[1:] == [WorkerDied(row)]
 
 
 def test_others_react_before_the_row_is_written(world: World) -> None:
@@ -174,7 +174,7 @@ def test_of_too_many_dead_the_meant_ones_go_first_and_the_oldest_of_them() -> No
     assert world.known() == [9, 1, 4, 5], "the newcomer itself goes when all others were failures"
     world.fail(7, CRASH)
     assert world.known() == [9, 4, 5, 7]
-    assert len(world.events) == 7, "each death was published all the same"
+    assert sum(isinstance(event, WorkerDied) for event in world.events) == 7, "each death was published all the same"
 
 
 def test_a_second_report_does_not_make_a_death_younger() -> None:
@@ -220,3 +220,9 @@ async def test_a_restart_forgets_the_dead_that_are_too_many(tmp_path: Path) -> N
     assert await live(3, []) == [1, 2, 3]
     assert await live(2, []) == [2, 3]
     assert await live(100, []) == [2, 3]
+
+
+def test_a_worker_that_says_again_that_it_is_there_is_no_news(world: World) -> None:
+    world.workers.add(worker(1, is_alive=True))
+    world.workers.add(worker(1, is_alive=True))
+    assert len(world.events) == 1

@@ -49,6 +49,13 @@ class NodeDied:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerAdded:
+    """A worker or a driver that nobody knew began."""
+
+    worker: WorkerTableData
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerDied:
     """A worker or a driver is dead; ``worker`` is its row merged with the report of its death."""
 

@@ -15,7 +15,13 @@ from structlog.typing import FilteringBoundLogger
 
 from trio_gcs.events import domain
 from trio_gcs.generated.ray.common_pb2 import WorkerExitType
-from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, GcsNodeInfo, JobTableData, PlacementGroupTableData
+from trio_gcs.generated.ray.gcs_pb2 import (
+    ActorTableData,
+    GcsNodeInfo,
+    JobTableData,
+    PlacementGroupTableData,
+    WorkerTableData,
+)
 
 Fields = dict[str, object]
 
@@ -42,14 +48,13 @@ def _node_draining(event: domain.NodeDraining) -> Fields:
     return {"node": event.node_id.hex(), "deadline_ms": event.deadline_ms}
 
 
+def _worker(worker: WorkerTableData) -> Fields:
+    return {"worker": worker.worker_address.worker_id.hex(), "node": worker.worker_address.node_id.hex()}
+
+
 def _worker_died(event: domain.WorkerDied) -> Fields:
     worker = event.worker
-    return {
-        "worker": worker.worker_address.worker_id.hex(),
-        "node": worker.worker_address.node_id.hex(),
-        "state": _name(WorkerExitType, worker.exit_type),
-        "why": worker.exit_detail,
-    }
+    return _worker(worker) | {"state": _name(WorkerExitType, worker.exit_type), "why": worker.exit_detail}
 
 
 def _job(job: JobTableData, again: bool) -> Fields:
@@ -84,6 +89,7 @@ LINES: Mapping[type, Callable[[Any], Fields]] = {
     domain.NodeAdded: lambda event: _node_with_address(event.node),
     domain.NodeDraining: _node_draining,
     domain.NodeDied: _node_died,
+    domain.WorkerAdded: lambda event: _worker(event.worker),
     domain.WorkerDied: _worker_died,
     domain.JobAdded: lambda event: _job(event.job, event.again),
     domain.JobFinished: lambda event: _job(event.job, event.again),

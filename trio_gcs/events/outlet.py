@@ -1,4 +1,4 @@
-"""The outlet: where the events of a durable change leave, to Ray's subscribers and to the log.
+"""The outlet: where the events of a durable change leave, to Ray's subscribers, to the log, and to listeners.
 
 The ledger calls it once per change, in the order of revisions. The messages of one change travel together. Subscribers
 of a node or worker that died are dropped last, so that a raylet that waits still reads of its own death.
@@ -14,6 +14,8 @@ from trio_gcs.events.log import EventLog
 from trio_gcs.events.projection import Publication, project
 from trio_gcs.events.publisher import Publisher
 
+Listener = Callable[[Sequence[object]], None]
+
 
 class Outlet:
     """The ``publish`` of a ledger: ``outlet(revision, events)``."""
@@ -24,11 +26,13 @@ class Outlet:
         observability: Publisher[Any],
         event_log: EventLog,
         project: Callable[[object], Iterable[Publication]] = project,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self._control_plane = control_plane
         self._publishers = (control_plane, observability)
         self._event_log = event_log
         self._project = project
+        self._listeners = listeners
 
     def __call__(self, revision: int, events: Sequence[object]) -> None:
         """Let out the events of one change."""
@@ -40,6 +44,8 @@ class Outlet:
             publisher.flush()
         for event in events:
             self._drop_subscribers_of(event)
+        for listener in self._listeners:
+            listener(events)
 
     def _publisher_of(self, channel_type: int) -> Publisher[Any]:
         return next(publisher for publisher in self._publishers if publisher.carries(channel_type))

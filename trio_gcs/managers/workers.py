@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import trio
 
 from trio_gcs.errors import NotFound
-from trio_gcs.events.domain import WorkerDied
+from trio_gcs.events.domain import WorkerAdded, WorkerDied
 from trio_gcs.generated.ray.common_pb2 import WorkerExitType
 from trio_gcs.generated.ray.gcs_pb2 import WorkerTableData
 from trio_gcs.ids import WorkerID
@@ -83,6 +83,8 @@ class WorkerManager:
         """A worker or driver started; its row is stored as it is, over one that may be there."""
         worker_id = WorkerID.parse(worker.worker_address.worker_id)
         with self._ledger.change() as change:
+            if worker_id not in self._workers:
+                change.emit(WorkerAdded(worker))
             change.put(self._workers, worker_id, worker)
             change.delete(self._dead, worker_id)
 
