@@ -42,7 +42,7 @@ NS_PER_US = 1_000
 
 
 class Lives:
-    """What can become of a group. ``ring`` wakes whoever waits for the next group's time to come."""
+    """What can become of a group. ``ring`` says when the next group's time comes, to whoever waits for that."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Lives:
         nodes: Nodes,
         resources: Resources,
         clock: Callable[[], int],
-        ring: Callable[[], None],
+        ring: Callable[[float], None],
     ) -> None:
         self.created_total = 0
         self._book = book
@@ -81,7 +81,7 @@ class Lives:
     def schedule(self, change: Change) -> None:
         """Somebody may be next, now or later: place one group at once, and let the rest be placed in time."""
         if not self.place_next(change):
-            self._ring()
+            self._ring(self._queue.next_due())
 
     def place_next(self, change: Change) -> bool:
         """Place the group whose turn it is, if there is one; whether a group is on its way now.

@@ -61,6 +61,7 @@ class PlacementGroupManager:
         self._namespace_of = namespace_of
         self._clock = clock
         self._bell = trio.Event()
+        self._look_at = inf  # when the next group's time comes, as far as was seen
         self._book = Book(ledger)
         self._queue = Queue(ledger, _backoff_of(config))
         self._two_phase = TwoPhase(
@@ -125,15 +126,16 @@ class PlacementGroupManager:
     async def _place_in_time(self) -> None:
         """Place one group after the other as their time comes; with one on its way, its end places the next."""
         while True:
-            look_at = inf if self._queue.launched is not None else self._queue.next_due()
-            with trio.move_on_at(look_at):
+            self._look_at = inf if self._queue.launched is not None else self._queue.next_due()
+            with trio.move_on_at(self._look_at):
                 await self._bell.wait()
             self._bell = trio.Event()
             with self._ledger.change() as change:
                 self._lives.place_next(change)
 
-    def _ring(self) -> None:
-        self._bell.set()
+    def _ring(self, due: float) -> None:
+        if due < self._look_at:
+            self._bell.set()
 
     # Decisions.
 

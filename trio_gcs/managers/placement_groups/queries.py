@@ -49,9 +49,9 @@ class Queries:
         return len(self._book.groups)
 
     def select(self, limit: int | None) -> list[Row]:
-        """So many groups at most, removed or not; all of them for None."""
+        """So many groups at most, removed or not; all of them for None, or for a number below zero."""
         rows = self._book.groups.values()
-        return [self._shown(row) for row in islice(rows, None if limit is None else max(0, limit))]
+        return [self._shown(row) for row in islice(rows, None if limit is None or limit < 0 else limit)]
 
     def load(self) -> PlacementGroupLoad:
         """The groups that wait for resources or for a node, those first that are placed first. Not all, if many."""

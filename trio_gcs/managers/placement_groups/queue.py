@@ -191,6 +191,13 @@ def _by_rank(entry: tuple[Entry, bytes]) -> tuple[float, int]:
 
 
 def _requests_of(row: Row) -> tuple[Request, ...]:
-    return tuple(
-        Request(request_of(bundle.unit_resources), parse_selector(bundle.label_selector)) for bundle in row.bundles
-    )
+    """What each bundle asks for; bundles that ask for the same share it."""
+    known: dict[tuple[object, ...], Request] = {}
+    found = []
+    for bundle in row.bundles:
+        key = (*bundle.unit_resources.items(), *bundle.label_selector.items())
+        request = known.get(key)
+        if request is None:
+            request = known[key] = Request(request_of(bundle.unit_resources), parse_selector(bundle.label_selector))
+        found.append(request)
+    return tuple(found)

@@ -46,7 +46,7 @@ class Releases:
             "PLACEMENT_GROUP_RELEASE",
             message_codec(Release),
             indexes={"by_group": lambda release: (release.placement_group_id,)},
-            owes=lambda _, release: (Owed(self._release, tuple(map(index_of, release.bundle_specs))),),
+            owes=lambda _, release: (Owed(self._release, len(release.bundle_specs)),),  # they only get more
         )
         self._ledger = ledger
         self._raylets = raylets
