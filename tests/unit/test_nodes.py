@@ -150,6 +150,7 @@ def test_the_error_of_a_death_is_keyed_by_the_hex_of_the_node(world: NodesWorld)
     assert len(raised.key) == 56
     error = raised.error
     assert (error.job_id, error.type, error.timestamp) == (b"\xff" * 4, "node_removed", 1_000_000.0)
+    assert error.error_message.split(" ")[5] == node_id(1).hex(), "where readers of Ray's text look for it"
     for fragment in (
         node_id(1).hex(),
         "10.0.0.1",

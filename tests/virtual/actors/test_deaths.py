@@ -10,7 +10,8 @@ from trio_gcs.errors import Code
 from trio_gcs.generated.ray.common_pb2 import ActorDiedErrorContext as Reason
 from trio_gcs.generated.ray.common_pb2 import Address, NodeDeathInfo, WorkerExitType
 from trio_gcs.generated.ray.core_worker_pb2 import PushTaskReply, WaitForActorRefDeletedReply
-from trio_gcs.generated.ray.gcs_pb2 import PreviousActorIncarnation
+from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, GcsNodeInfo, PreviousActorIncarnation, WorkerTableData
+from trio_gcs.managers.actors import deaths
 
 UNREADY, PENDING, ALIVE, RESTARTING, DEAD = range(5)
 # An owner on a node that stays, so that the actor's own node can go alone.
@@ -176,7 +177,7 @@ async def test_the_death_of_a_node_says_how_it_went(autojump_clock: trio.abc.Clo
     async with world.serving():
         await world.bring_to_life(**AWAY)
         world.end_node(1, reason)
-        assert f"which was {fate}." in world.why().error_message
+        assert f"node was {fate}: " in world.why().error_message
 
 
 async def test_a_node_that_dies_in_creation_or_after_restarts_its_actors_elsewhere(
@@ -235,3 +236,16 @@ async def test_every_restart_is_free_until_a_preempted_actor_lives_again(autojum
             world.end_worker(address(1, number))
         row = world.row()
         assert (row.state, row.num_restarts, row.num_restarts_due_to_node_preemption) == (RESTARTING, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("cause", "beginning"),
+    [
+        (deaths.killed, "The actor is dead because it was killed by `ray.kill`."),
+        (deaths.owner_node_died, "The actor is dead because its owner has died. Owner Id: "),
+        (deaths.worker_died(WorkerTableData()), "The actor is dead because its worker process has died. "),
+        (deaths.node_died(GcsNodeInfo()), "The actor died because its node has died. Node Id: "),
+    ],
+)
+def test_texts_begin_as_rays_clients_expect_them(cause: deaths.Cause, beginning: str) -> None:
+    assert cause(ActorTableData()).actor_died_error_context.error_message.startswith(beginning)

@@ -1,6 +1,7 @@
 """Why an actor died: each cause is a function of the row as it stood when death came.
 
-The texts are ours; a few fragments in them are searched for by Ray's clients, and stand as those expect them.
+The texts are ours but for their beginnings: Ray's clients and those who test them search for these, so they stand as
+Ray has them.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ NEVER_STARTED = frozenset({ActorTableData.DEPENDENCIES_UNREADY, ActorTableData.P
 
 def killed(row: ActorTableData) -> ActorDeathCause:
     """Somebody called ``ray.kill``."""
-    return _died(row, ActorDiedErrorContext.RAY_KILL, "The actor was killed by `ray.kill`.")
+    return _died(row, ActorDiedErrorContext.RAY_KILL, "The actor is dead because it was killed by `ray.kill`.")
 
 
 def out_of_scope(row: ActorTableData) -> ActorDeathCause:
     """Nobody holds a handle any more, but what the actor made may be needed again."""
-    text = "The actor ended because all references to the actor were removed."
+    text = "The actor is dead because all references to the actor were removed."
     return _died(row, ActorDiedErrorContext.OUT_OF_SCOPE, text)
 
 
 def reference_deleted(row: ActorTableData) -> ActorDeathCause:
     """Nobody holds a handle, nor anything that the actor would have to make again."""
-    text = "The actor ended because all references to the actor were removed, those of lineage too."
+    text = "The actor is dead because all references to the actor were removed, those of lineage too."
     return _died(row, ActorDiedErrorContext.REF_DELETED, text)
 
 
@@ -69,7 +70,7 @@ def worker_died(worker: WorkerTableData) -> Cause:
         oom = OomContext(error_message=worker.exit_detail, fail_immediately=False)
         return lambda row: ActorDeathCause(oom_context=oom)
     text = (
-        "The actor is gone: its worker process has died. "
+        "The actor is dead because its worker process has died. "
         f"Worker exit type: {_name(worker.exit_type)}. Worker exit detail: {worker.exit_detail}"
     )
     return lambda row: _died(row, ActorDiedErrorContext.WORKER_DIED, text)
@@ -83,9 +84,9 @@ def node_died(node: GcsNodeInfo) -> Cause:
         NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED: "preempted",
     }.get(node.death_info.reason, "terminated")
     text = (
-        f"The actor is gone: its node has died. Node Id: {node.node_id.hex()}, which was {fate}. "
-        f"{node.death_info.reason_message}"
-    ).rstrip()
+        f"The actor died because its node has died. Node Id: {node.node_id.hex()}\n"
+        f"\tthe actor's node was {fate}: {node.death_info.reason_message}"
+    )
 
     def cause(row: ActorTableData) -> ActorDeathCause:
         died = _died(row, ActorDiedErrorContext.NODE_DIED, text)
@@ -119,7 +120,7 @@ def _owner_died(exit_type: WorkerExitType, what: str) -> Cause:
     def cause(row: ActorTableData) -> ActorDeathCause:
         owner = row.owner_address
         text = (
-            f"The actor ended because its owner has died. Owner Id: {owner.worker_id.hex()}, "
+            f"The actor is dead because its owner has died. Owner Id: {owner.worker_id.hex()}, "
             f"owner ip address: {owner.ip_address}, worker exit type: {_name(exit_type)}. "
             f"Worker exit detail: {what}"
         )

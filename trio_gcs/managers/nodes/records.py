@@ -43,12 +43,12 @@ def dead_record(record: GcsNodeInfo, death: NodeDeathInfo, now_ms: int) -> GcsNo
 
 
 def removal_error(node_id: NodeID, dead: GcsNodeInfo) -> ErrorTableData:
-    """What every driver is told of a node that died and should not have."""
+    """What every driver is told of a node that died and should not have. Some take the id as the sixth word."""
     return ErrorTableData(
         job_id=JobID.nil(),
         type="node_removed",
         error_message=(
-            f"Node {node_id.hex()} (address {dead.node_manager_address}, name {dead.node_name}) has been marked dead "
+            f"The node with node id: {node_id.hex()} (address {dead.node_manager_address}, name {dead.node_name}) has been marked dead "
             "because the detector has missed too many heartbeats from it. Either its raylet or the whole machine "
             "crashed, or the raylet was too busy, or too far away, to answer in time."
         ),
