@@ -80,6 +80,30 @@ def test_keys_are_listed_by_prefix_within_their_namespace(gcs):
     gcs.kv.InternalKVKeys(namespace=b"no such")
 
 
+@holds(fresh=True)
+def test_the_keys_of_no_namespace_are_those_of_all(gcs):
+    gcs.kv.InternalKVPut.quiet(key=b"plain")
+    gcs.kv.InternalKVPut.quiet(key=b"kept", namespace=b"n")
+    gcs.kv.InternalKVPut.quiet(key=b"kk", namespace=b"n:s")
+    for prefix in (b"", b"p", b"k", b"ray"):
+        reply = gcs.kv.InternalKVKeys.quiet(prefix=prefix)
+        gcs.note(f"{prefix}: {sorted(reply.results)}")
+    gcs.note(str(sorted(gcs.kv.InternalKVKeys.quiet(namespace=b"n:s").results)))
+
+
+@holds(fresh=True)
+def test_the_server_keeps_pairs_of_its_own(gcs):
+    gcs.kv.InternalKVGet(key=b"__autoscaler_v2_enabled", namespace=b"__autoscaler")
+    pid = gcs.kv.InternalKVGet.quiet(key=b"gcs_pid").value
+    gcs.note(f"gcs_pid is a number: {int(pid) > 0}")
+    cluster_id = gcs.nodes.GetClusterId.quiet().cluster_id
+    kept = gcs.kv.InternalKVGet.quiet(key=b"ray_cluster_id", namespace=b"cluster").value
+    gcs.note(f"the cluster's id is kept: {kept == cluster_id}")
+    for namespace in (b"cluster", b"__autoscaler", b"usage_stats"):
+        gcs.note(f"{namespace}: {sorted(gcs.kv.InternalKVKeys.quiet(namespace=namespace).results)}")
+    gcs.note(f"deletes all: {gcs.kv.InternalKVDel.quiet(del_by_prefix=True).deleted_num > 2}")
+
+
 @holds()
 def test_reserved_keys_are_refused(gcs):
     gcs.kv.InternalKVGet(key=RESERVED)
