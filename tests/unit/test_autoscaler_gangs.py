@@ -66,7 +66,7 @@ def test_constraints_stand_in_both_forms_and_labels_in_the_newer_one_only() -> N
 
 
 def test_a_topology_is_a_requirement_of_locality_pinned_to_the_value_chosen_before() -> None:
-    topology = {"topology_strategy": {"rack": common.STRICT_PACK}}
+    topology = {"topology_strategy": {"rack": common.SPREAD}}  # whatever it says, the bundles stay together
     (free,) = gang_request(group(bundle(), **topology)).bundle_selectors
     assert free.locality_requirement.locality_constraint == pb.LocalityConstraint(
         label_name="rack", placement_strategy=common.STRICT_PACK

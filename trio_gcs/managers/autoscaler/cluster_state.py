@@ -153,11 +153,14 @@ def _label_constraint(constraint: Constraint) -> LabelSelectorConstraint:
 
 
 def _require_locality(selector: BundleSelector, group: PlacementGroupTableData) -> None:
-    """Say that the bundles belong together by a label, and its value where some of them are placed already."""
-    for key, strategy in group.topology_strategy.items():
+    """Say that the bundles belong together by a label, and its value where some of them are placed already.
+
+    Whatever the strategy that the group names for the label, all of them go where its value is one (Ray 2.60 behaviour).
+    """
+    for key in group.topology_strategy:
         requirement = selector.locality_requirement
         requirement.locality_constraint.label_name = key
-        requirement.locality_constraint.placement_strategy = strategy
+        requirement.locality_constraint.placement_strategy = STRICT_PACK
         chosen = group.topology_assignments.get(key)
         if chosen:
             constraint = Constraint(key, frozenset((chosen,)))
