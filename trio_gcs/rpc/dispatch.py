@@ -133,6 +133,8 @@ class Dispatch:
             return _UNREADABLE
         if isinstance(error, _FATAL) or (isinstance(error, ExceptionGroup) and error.subgroup(_FATAL) is not None):
             raise error
+        if isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:  # a handler with a nursery says it so
+            return self.error_of(method, error.exceptions[0])
         log.error("a handler failed", service=method.counts.service, method=method.counts.method, exc_info=error)
         return _BUG
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 from google.protobuf.wrappers_pb2 import StringValue
 from grpclib.const import Cardinality, Handler, Status
-from grpclib.exceptions import ProtocolError
+from grpclib.exceptions import GRPCError, ProtocolError
 
 from tests.fakes.echo_service import Echo
 from tests.fakes.rpc_world import messages_of, rpc_world
@@ -15,6 +15,11 @@ CHAT, COUNT, SUM = "/test.Echo/Chat", "/test.Echo/Count", "/test.Echo/Sum"
 
 def text(value):
     return StringValue(value=value)
+
+
+class Octets(bytes):
+    def SerializeToString(self):
+        return bytes(self)
 
 
 class Talk:
@@ -52,6 +57,22 @@ async def test_a_call_with_many_requests_has_one_reply():
         answer = (await client.settle())[stream_id]
         assert messages_of(answer, StringValue)[0].value == "45"
         assert answer.status == 0
+
+
+@pytest.mark.parametrize(("octets", "status"), [(b"\xff" * 9, Status.INTERNAL), (b"", Status.DATA_LOSS)])
+async def test_a_handler_with_a_nursery_says_the_same_as_one_without(octets, status):
+    async def talk(stream):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            await stream.recv_message()
+            raise GRPCError(Status.DATA_LOSS, "as you wish")
+
+    async with rpc_world(Talk(talk)) as client:
+        stream_id = client.open(TALK)
+        client.say(stream_id, Octets(octets))
+        answer = (await client.settle())[stream_id]
+        assert answer.status == status.value
+        assert answer.headers["grpc-message"] != "Internal Server Error"
 
 
 async def test_a_handler_that_raises_ends_the_call_with_status_and_details():
