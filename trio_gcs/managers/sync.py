@@ -37,6 +37,8 @@ _Key = tuple[bytes, int]
 _TYPES = frozenset(MessageType.values())
 _NO_VERSION = -1
 _NEVER = 1 << 63
+# Far above any cluster, so that whoever invents nodes cannot fill the memory; a node that speaks for itself is always heard.
+ENTRIES_MAX = 100_000
 
 
 class _Entry:
@@ -68,7 +70,7 @@ class _Entry:
 class Connection:
     """One raylet's stream. ``end`` is called when another stream of the same node takes its place."""
 
-    __slots__ = ("born", "cursor", "end", "node_id", "own", "told_us")
+    __slots__ = ("born", "cursor", "end", "is_odd", "node_id", "own", "told_us")
 
     def __init__(self, node_id: NodeID, born: int, end: Callable[[], None]) -> None:
         self.node_id = node_id
@@ -77,6 +79,14 @@ class Connection:
         self.own: dict[_Key, int] = {}  # versions that came from it about itself
         self.told_us: dict[_Key, int] = {}  # and about others, unless it was told a higher one since
         self.end = end
+        self.is_odd = False  # something of it was ignored
+
+
+def _ignore(connection: Connection, how: str) -> None:
+    """Say once a stream that something is not listened to: a peer that sends a million of it must not fill the log."""
+    if not connection.is_odd:
+        connection.is_odd = True
+        log.warning("node %s speaks %s; that is ignored", connection.node_id.hex(), how)
 
 
 class SyncRelay:
@@ -90,7 +100,10 @@ class SyncRelay:
         self,
         apply_report: Callable[[bytes, ResourceViewSyncMessage], None],
         mark_healthy: Callable[[bytes], None],
+        *,
+        entries_max: int = ENTRIES_MAX,
     ) -> None:
+        self._entries_max = entries_max
         self._apply_report = apply_report
         self._mark_healthy = mark_healthy
         self._newest: dict[_Key, _Entry] = {}  # in the order of their sequence
@@ -185,7 +198,10 @@ class SyncRelay:
         if version <= self._version_known_to(connection, key, newest):
             return
         if len(key[0]) != NodeID.SIZE or key[1] not in _TYPES:
-            log.warning("node %s sent a message of an unknown kind; ignored", connection.node_id.hex())
+            _ignore(connection, "of what is not known")
+            return
+        if newest is None and len(self._newest) >= self._entries_max and key[0] not in self._connections:
+            _ignore(connection, "of more nodes than there can be")
             return
         (connection.own if key[0] == connection.node_id else connection.told_us)[key] = version
         if newest is not None and newest.is_current and newest.version >= version:
@@ -195,7 +211,7 @@ class SyncRelay:
             try:
                 view = ResourceViewSyncMessage.FromString(message.sync_message)
             except DecodeError:
-                log.warning("node %s sent a resource view that cannot be read; ignored", connection.node_id.hex())
+                _ignore(connection, "in a way that cannot be read")
                 return
         self._replace(newest, key, version, RaySyncMessageBatch(messages=[message]).SerializeToString())
         if view is not None:

@@ -97,7 +97,7 @@ class RaySyncerService(RaySyncerBase):
 def _peer_of(stream: SyncStream) -> NodeID:
     metadata = stream.metadata
     text = metadata.get("node_id") if metadata is not None else None
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or not text.strip():
         raise InvalidArgument("StartSync needs the metadata node_id: the id of the node that calls, in hex.")
     try:
         raw = bytes.fromhex(text)

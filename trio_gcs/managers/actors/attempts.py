@@ -21,7 +21,6 @@ from trio_gcs.managers.actors.rows import clear_address
 from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.tables import Duty, Owed, Table
 
-
 MOVES_AT_ONCE_MAX = 8
 
 
