@@ -182,6 +182,18 @@ def test_a_deduction_that_no_report_confirms_is_forgotten_after_the_refresh_time
     assert explicit_doubles(world.view().available) == {"CPU": 4}
 
 
+def test_a_deduction_is_forgotten_even_though_the_clock_was_set_back(world: World) -> None:
+    world.add(A, CPU=4)
+    world.resources.apply_report(A, ResourceViewSyncMessage(resources_total={"CPU": 4}, resources_available={"CPU": 4}))
+    world.now_ms = 10_000_000
+    world.resources.refresh()
+    with world.ledger.change() as change:
+        world.resources.take(change, A, {"CPU": UNITS})
+    world.now_ms = 5
+    world.resources.refresh()
+    assert explicit_doubles(world.view().available) == {"CPU": 4}
+
+
 def test_usage_has_no_totals_before_the_first_report_and_keeps_the_last_ones(world: World) -> None:
     world.add(A, CPU=4)
     (usage,) = world.usage().batch

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import trio
 
+from trio_gcs.bounds import INT64_MAX
 from trio_gcs.events.domain import NodeAdded, NodeDied, NodeDraining
 from trio_gcs.generated.ray.gcs_pb2 import (
     GcsNodeInfo,
@@ -57,6 +58,7 @@ class ResourceManager:
     ) -> None:
         self._clock = clock
         self._refresh_s = refresh_s
+        self._refreshed_ms = 0
         self._update_snapshot = update_snapshot
         self._placement_group_load = placement_group_load
         self._waiting_leases = waiting_leases
@@ -99,7 +101,11 @@ class ResourceManager:
 
     def refresh(self) -> None:
         """Put the last report of a node back, where we led away from it and no report followed for a while."""
-        before_ms = self._clock() - round(self._refresh_s * 1000)
+        now_ms = self._clock()
+        before_ms = now_ms - round(self._refresh_s * 1000)
+        if now_ms < self._refreshed_ms:  # the clock was set back: nothing would look old for as long as it was set back
+            before_ms = INT64_MAX
+        self._refreshed_ms = now_ms
         for node_id, row in list(self._rows.items()):
             refreshed = row.refreshed(before_ms)
             if refreshed is not row:

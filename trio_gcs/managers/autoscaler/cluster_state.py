@@ -71,7 +71,7 @@ def living_state(node: GcsNodeInfo, seen: SeenNode, group_ids: Iterable[bytes], 
         state.status = DRAINING
     elif load.idle_duration_ms > 0:
         state.status = IDLE
-        state.idle_duration_ms = as_int64(load.idle_duration_ms + now_ms - seen.at_ms)
+        state.idle_duration_ms = as_int64(load.idle_duration_ms + max(0, now_ms - seen.at_ms))
     else:
         state.status = RUNNING
     state.available_resources.update(load.resources_available)
