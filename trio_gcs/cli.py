@@ -33,7 +33,9 @@ def main() -> None:
 @option("--host", default="127.0.0.1", help="Where to listen; :: is everywhere.")
 @option("--port", type=click.IntRange(0, 65535), default=6379, help="0 picks a free one.")
 @option(
-    "--store", default=default_store, help="memory: or sqlite:///PATH; default: a file in the user's state directory."
+    "--store",
+    default=default_store,
+    help="memory:, sqlite:///PATH or redis://HOST:PORT; default: a file in the user's state directory.",
 )
 @option(
     "--auth-token-file",

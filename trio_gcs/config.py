@@ -175,9 +175,8 @@ class GcsConfig:
     redis_namespace: str = _text("external_storage_namespace", "default")
     redis_connect_attempts_max: int = _count("redis_db_connect_retries", 120)
     redis_connect_retry_s: float = _ms("redis_db_connect_wait_milliseconds", 0.5)
-    redis_probe_timeout_s: float = _ms("redis_db_probe_timeout_milliseconds", 30.0)
-    redis_heartbeat_period_s: float = _ms("gcs_redis_heartbeat_interval_milliseconds", 0.1)
-    redis_request_retries_max: int = _count("num_redis_request_retries", 5)
+    # Ray's own server gives up after a few tries; ours lets replies wait, so that a failover or a restart is no outage.
+    redis_outage_max_s: float = 60.0
     redis_retry_min_s: float = _ms("redis_retry_base_ms", 0.1)
     redis_retry_max_s: float = _ms("redis_retry_max_ms", 1.0)
     redis_retry_factor: int = _count("redis_retry_multiplier", 2)

@@ -11,31 +11,50 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trio_gcs.config import GcsConfig
 from trio_gcs.errors import StartError, StoreError
 from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo
 from trio_gcs.store.base import Store, Write
 from trio_gcs.store.ledger import Ledger
 from trio_gcs.store.memory import MemoryStore
+from trio_gcs.store.redis import TABLES, RedisStore
 from trio_gcs.store.sqlite import SqliteStore
 from trio_gcs.store.tables import BYTES, message_codec
 
 Reopen = Callable[[], Awaitable[Store]]
 
-STORES = ["sqlite"]
+STORES = ["sqlite", "redis"]
 
 
 async def everything(store: Store, table: str) -> dict[bytes, bytes]:
     return {key: value async for page in store.load(table) for key, value in page}
 
 
+async def open_store(kind: str, folder: Path, redis_url: str) -> Store:
+    """A store that is another for each folder."""
+    if kind == "redis":
+        return await RedisStore.open(redis_url, TABLES, GcsConfig(redis_namespace=folder.name))
+    return await SqliteStore.open(folder / "rows.sqlite")
+
+
 @pytest.fixture(params=STORES)
-async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Reopen]:
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def redis_url(kind: str, request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("redis_server").url) if kind == "redis" else ""
+
+
+@pytest.fixture
+async def reopen(kind: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Reopen]:
     opened: list[Store] = []
 
     async def open_again() -> Store:
         if opened:
             await opened.pop().aclose()
-        store = await SqliteStore.open(tmp_path / "rows.sqlite")
+        store = await open_store(kind, tmp_path, redis_url)
         opened.append(store)
         return store
 
@@ -99,11 +118,14 @@ async def test_a_commit_that_is_cancelled_is_whole_or_absent(reopen: Reopen) -> 
     )
 )
 def test_any_sequence_of_batches_reads_back_as_a_dictionary_would(
-    batches: list[list[tuple[str, bytes, bytes | None]]], tmp_path_factory: pytest.TempPathFactory
+    batches: list[list[tuple[str, bytes, bytes | None]]],
+    kind: str,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     async def run() -> None:
-        path = tmp_path_factory.mktemp("store") / "rows.sqlite"
-        store = await SqliteStore.open(path)
+        folder = tmp_path_factory.mktemp("store")
+        store = await open_store(kind, folder, redis_url)
         model: dict[str, dict[bytes, bytes]] = {"T": {}, "U": {}}
         for revision, batch in enumerate(batches, start=1):
             await store.commit([Write(*write) for write in batch], revision)
@@ -113,7 +135,7 @@ def test_any_sequence_of_batches_reads_back_as_a_dictionary_would(
                 else:
                     model[table][key] = value
         await store.aclose()
-        store = await SqliteStore.open(path)
+        store = await open_store(kind, folder, redis_url)
         assert {table: await everything(store, table) for table in model} == model
         assert await store.last_revision() == len(batches)
         await store.aclose()

@@ -16,6 +16,7 @@ from trio_gcs.launch.run import run
 from trio_gcs.launch.scheduling import DAEMON, with_scheduling
 from trio_gcs.launch.storage import checked, sqlite_at, sqlite_path
 from trio_gcs.ray_config import RayConfig
+from trio_gcs.store.urls import shown
 
 
 def serve(options: RunOptions) -> int:
@@ -28,7 +29,7 @@ def serve(options: RunOptions) -> int:
         teller.tell(error)
         return 1
     if options.log_format == "console":
-        click.echo(f"trio-gcs {__version__}  store {settings.store}")
+        click.echo(f"trio-gcs {__version__}  store {shown(settings.store)}")
     return run(settings, teller=teller, second_signal_ends=True, announce=lambda port: _announce(settings, port))
 
 
@@ -56,9 +57,9 @@ def _announce(settings: DaemonSettings, port: int) -> None:
     host = f"[{settings.hosts[0]}]" if ":" in settings.hosts[0] else settings.hosts[0]
     if settings.log_format == "json":
         structlog.get_logger().info(
-            "listening", version=__version__, address=f"{host}:{port}", store=settings.store, auth=auth
+            "listening", version=__version__, address=f"{host}:{port}", store=shown(settings.store), auth=auth
         )
         return
     click.echo(
-        f"  grpc   {host}:{port}   (Ray: --address={host}:{port})\n  store  {settings.store}\n  auth   {auth}\nCtrl-C stops it."
+        f"  grpc   {host}:{port}   (Ray: --address={host}:{port})\n  store  {shown(settings.store)}\n  auth   {auth}\nCtrl-C stops it."
     )

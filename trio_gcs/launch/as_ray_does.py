@@ -13,6 +13,7 @@ from trio_gcs.launch.flags import Flags
 from trio_gcs.launch.logs import output_to, ray_log_choice, start_logs
 from trio_gcs.launch.run import run
 from trio_gcs.launch.settings import settings_of_ray
+from trio_gcs.store.urls import shown
 
 COMM = Path("/proc/self/comm")
 
@@ -49,7 +50,7 @@ def _announce(settings: DaemonSettings, port: int) -> None:
         "listening",
         hosts=",".join(settings.hosts),
         port=port,
-        store=settings.store,
+        store=shown(settings.store),
         auth="token" if settings.auth_token else "off",
         session=settings.session_name,
     )

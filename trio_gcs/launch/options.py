@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from trio_gcs.launch.storage import SQLITE
+from trio_gcs.store.urls import SQLITE
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

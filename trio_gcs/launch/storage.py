@@ -1,4 +1,4 @@
-"""Which store a run uses, as one url: ``memory:``, ``sqlite:///PATH``, ``redis://...``.
+"""Which store a run uses, as one url: ``memory:``, ``sqlite:///PATH``, ``redis://HOST``, ``rediss://HOST`` with TLS.
 
 Ray names its stores memory, redis and rocksdb. A durable store on the local disk is what rocksdb stands for, so it
 means SQLite here, in a file of the directory that Ray gave for it. What follows ``sqlite:///`` is the path of the file, so an
@@ -6,13 +6,22 @@ absolute one has four slashes, as everywhere in Python.
 """
 
 from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit
 
 from trio_gcs.errors import StartError
 from trio_gcs.launch.flags import Flags
 from trio_gcs.ray_config import RayConfig
+from trio_gcs.store.urls import MEMORY, REDIS, SQLITE, shown
 
-MEMORY = "memory:"
-SQLITE = "sqlite:///"
+REDIS_PORT = 6379
+
+# Ray's names of the files for TLS, and those of the package that we use.
+_TLS_FILES = {
+    "REDIS_CA_CERT": "ssl_ca_certs",
+    "REDIS_CA_PATH": "ssl_ca_path",
+    "REDIS_CLIENT_CERT": "ssl_certfile",
+    "REDIS_CLIENT_KEY": "ssl_keyfile",
+}
 
 
 def store_of_ray(flags: Flags, ray_config: RayConfig) -> str:
@@ -26,11 +35,26 @@ def store_of_ray(flags: Flags, ray_config: RayConfig) -> str:
             raise StartError("RAY_gcs_storage=rocksdb needs RAY_gcs_storage_path, the directory of the store")
         return sqlite_at(Path(path) / "gcs.sqlite")
     if flags.redis_address:
-        scheme = "rediss" if flags.redis_enable_ssl else "redis"
-        return checked(f"{scheme}://{flags.redis_address}:{flags.redis_port}")
+        return checked(_redis_of_ray(flags, ray_config))
     if kind == "redis":
         raise StartError("RAY_gcs_storage=redis needs --redis_address")
     return MEMORY
+
+
+def _redis_of_ray(flags: Flags, ray_config: RayConfig) -> str:
+    if flags.redis_username and not flags.redis_password:
+        raise StartError("--redis_username needs --redis_password")
+    credentials = f"{quote(flags.redis_username, safe='')}:{quote(flags.redis_password, safe='')}@"
+    host = f"[{flags.redis_address}]" if ":" in flags.redis_address else flags.redis_address
+    port = flags.redis_port if flags.redis_port > 0 else REDIS_PORT
+    place = f"{credentials if flags.redis_password else ''}{host}:{port}"
+    if not flags.redis_enable_ssl:
+        return f"redis://{place}"
+    if ray_config.text("REDIS_SERVER_NAME"):
+        raise StartError("REDIS_SERVER_NAME is not supported: --redis_address must be the name in the certificate")
+    files = {ours: ray_config.text(rays) for rays, ours in _TLS_FILES.items() if ray_config.text(rays)}
+    # Ray's client trusts the authority whatever name the certificate has, and its users have certificates accordingly.
+    return f"rediss://{place}?{urlencode({**files, 'ssl_check_hostname': 'false'})}"
 
 
 def sqlite_at(path: Path) -> str:
@@ -46,9 +70,20 @@ def checked(url: str) -> str:
     """The url, if it names a store that this version has."""
     if url == MEMORY or (url.startswith(SQLITE) and url != SQLITE):
         return url
-    if url.startswith(("redis://", "rediss://")):
-        raise StartError(f"store {url}: Redis is not supported yet, use {MEMORY} or {SQLITE}PATH")
-    raise StartError(f"store {url!r}: {MEMORY} or {SQLITE}PATH was expected")
+    if url.startswith(REDIS):
+        _check_redis(url)
+        return url
+    raise StartError(f"store {shown(url)!r}: {MEMORY}, {SQLITE}PATH or redis://HOST:PORT was expected")
+
+
+def _check_redis(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_good = False
+    if not port_is_good or not parts.hostname:
+        raise StartError(f"store {shown(url)!r}: {url.partition(':')[0]}://[[USER]:PASSWORD@]HOST[:PORT] was expected")
 
 
 def sqlite_path(url: str) -> Path | None:

@@ -79,7 +79,7 @@ def test_a_second_sigterm_does_not_spoil_the_exit_code(session):
         (["--session_dir=/no/such"], "the session directory /no/such does not exist"),
         (["--gcs_server_port=99999"], "--gcs_server_port=99999"),
         (["--node-id=abc"], "--node-id=abc"),
-        (["--redis_address=127.0.0.1", "--redis_port=6380"], "Redis is not supported yet"),
+        (["--redis_address=127.0.0.1", "--redis_username=u"], "--redis_username needs --redis_password"),
     ],
 )
 def test_a_bad_input_is_told_in_one_line_wherever_ray_looks(session, flags, complaint):

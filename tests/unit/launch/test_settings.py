@@ -7,6 +7,7 @@ from trio_gcs.errors import StartError
 from trio_gcs.launch.flags import Flags
 from trio_gcs.launch.settings import settings_of_ray
 from trio_gcs.launch.storage import checked, sqlite_path
+from trio_gcs.store.urls import shown
 
 NODE = "ab" * 28
 
@@ -59,7 +60,7 @@ def test_a_node_with_an_address_listens_everywhere():
         (Flags(), {"RAY_gcs_storage": "disk"}, "RAY_gcs_storage='disk'"),
         (Flags(), {"RAY_gcs_storage": "rocksdb"}, "RAY_gcs_storage_path"),
         (Flags(), {"RAY_gcs_storage": "redis"}, "--redis_address"),
-        (Flags(redis_address="h", redis_port=1), {}, "redis://h:1: Redis is not supported yet"),
+        (Flags(redis_address="h", redis_username="u"), {}, "--redis_username needs --redis_password"),
         (Flags(), {"RAY_AUTH_MODE": "token", "HOME": "/no/such"}, "there is no token"),
     ],
 )
@@ -78,5 +79,32 @@ def test_rocksdb_means_sqlite_in_the_directory_given(tmp_path):
 
 @pytest.mark.parametrize("url", ["", "memory", "sqlite:", "sqlite:///", "sqlite://x", "postgres://x"])
 def test_a_store_that_nobody_knows_is_refused(url):
-    with pytest.raises(StartError, match=r"memory: or sqlite:///PATH was expected"):
+    with pytest.raises(StartError, match="memory:, sqlite:///PATH or redis://HOST:PORT was expected"):
+        checked(url)
+
+
+def test_rays_flags_for_redis_become_one_url_that_keeps_its_password_to_itself(tmp_path):
+    flags = {"redis_address": "10.0.0.1", "redis_port": 6380}
+    assert settings_of_ray(Flags(**flags), {}).store == "redis://10.0.0.1:6380"
+    assert settings_of_ray(Flags(redis_address="::1"), {"RAY_gcs_storage": "redis"}).store == "redis://[::1]:6379"
+    secret = Flags(**flags, redis_username="a:b", redis_password="p@ss/word")
+    url = settings_of_ray(secret, {}).store
+    assert url == "redis://a%3Ab:p%40ss%2Fword@10.0.0.1:6380"
+    assert shown(url) == "redis://a%3Ab@10.0.0.1:6380"
+    assert shown(settings_of_ray(Flags(**flags, redis_password="p"), {}).store) == "redis://10.0.0.1:6380"
+
+
+def test_rays_files_for_tls_go_to_the_client_of_redis():
+    flags = Flags(redis_address="h", redis_enable_ssl=True)
+    environ = {"RAY_REDIS_CA_CERT": "/ca.pem", "RAY_REDIS_CLIENT_CERT": "/c.pem", "RAY_REDIS_CLIENT_KEY": "/k.pem"}
+    url = settings_of_ray(flags, environ).store
+    assert url.startswith("rediss://h:6379?ssl_ca_certs=%2Fca.pem&ssl_certfile=%2Fc.pem&ssl_keyfile=%2Fk.pem")
+    assert shown(url) == "rediss://h:6379"
+    with pytest.raises(StartError, match="REDIS_SERVER_NAME is not supported"):
+        settings_of_ray(flags, {"RAY_REDIS_SERVER_NAME": "x"})
+
+
+@pytest.mark.parametrize("url", ["redis://", "redis://:6379", "redis://h:0", "rediss://h:99999", "redis://h:x"])
+def test_a_redis_that_nobody_could_reach_is_refused(url):
+    with pytest.raises(StartError, match="HOST"):
         checked(url)

@@ -1,0 +1,74 @@
+"""Where rows lie in Redis. What stock Ray has, lies where it has it; what only we have, lies where it does not look.
+
+Ray keeps each table as one hash, ``RAY<namespace>@<TABLE>``, with the row's key as field, and the counter of jobs as a
+string. Our own keys begin alike, so that Ray's way to clear a namespace clears ours too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from trio_gcs.store.base import Write
+from trio_gcs.store.redis_link import Command
+
+TABLES: Final = "tables"
+PAIRS: Final = "pairs"
+
+OF_RAY: Final = frozenset({"JOB", "NODE", "ACTOR", "ACTOR_TASK_SPEC", "PLACEMENT_GROUP", "WORKERS", "KV"})
+COUNTER: Final = "JobCounter"
+
+
+class Layout:
+    """The keys of one namespace, for one lane. ``fields_max`` is how many rows one command may hold."""
+
+    def __init__(self, namespace: str, lane: str, fields_max: int) -> None:
+        self.lane = lane
+        self.lane_key = f"RAY{namespace}@trio_gcs:lane:{lane}"
+        self.own_keys_pattern = f"{_escaped(f'RAY{namespace}@trio_gcs:table:')}*"
+        opening, closing = namespace.find("{"), namespace.find("}")
+        self.is_in_one_slot = 0 <= opening < closing - 1  # a hash tag, as Redis Cluster reads it
+        self.watch: tuple[Command, Command] = (("WATCH", self.lane_key), ("HMGET", self.lane_key, "epoch", "revision"))
+        self._prefix = f"RAY{namespace}@"
+        self._fields_max = fields_max
+
+    def key(self, table: str) -> str:
+        """The key of a table's hash, or of the counter."""
+        if table in OF_RAY or self.is_counter(table):
+            return f"{self._prefix}{table}"
+        return f"{self._prefix}trio_gcs:table:{table}"
+
+    def is_counter(self, table: str) -> bool:
+        """Whether this table is no hash but one number."""
+        return table == COUNTER
+
+    def commands(self, writes: Sequence[Write]) -> list[Command]:
+        """What makes these writes, with one command for as many rows of a table as may be."""
+        last = {(table, key): value for table, key, value in writes}
+        commands: list[Command] = []
+        fields: dict[str, list[tuple[bytes, bytes]]] = {}
+        gone: dict[str, list[tuple[bytes]]] = {}
+        for (table, key), value in last.items():
+            if self.is_counter(table):
+                commands.append(("DEL", self.key(table)) if value is None else ("SET", self.key(table), value))
+            elif value is None:
+                gone.setdefault(table, []).append((key,))
+            else:
+                fields.setdefault(table, []).append((key, value))
+        for table, rows in fields.items():
+            commands += self._in_parts("HSET", table, rows)
+        for table, keys in gone.items():
+            commands += self._in_parts("HDEL", table, keys)
+        return commands
+
+    def _in_parts(self, verb: str, table: str, rows: Sequence[tuple[bytes, ...]]) -> list[Command]:
+        rest = iter(rows)
+        parts: list[Command] = []
+        while part := tuple(islice(rest, self._fields_max)):
+            parts.append((verb, self.key(table), *(each for row in part for each in row)))
+        return parts
+
+
+def _escaped(pattern: str) -> str:
+    return "".join(f"\\{letter}" if letter in "[]?*^-\\" else letter for letter in pattern)
