@@ -69,6 +69,9 @@ from trio_gcs.store.witness import Witness
 if TYPE_CHECKING:
     from grpclib._typing import IServable
 
+LAST_ANSWERS_S = 1.0
+"""How long a dead raylet is heard: it may have answered just before it left."""
+
 
 class Daemon:
     """All parts of one daemon. ``store`` keeps the tables, ``kv_store`` the key-value pairs in a lane of their own."""
@@ -256,6 +259,8 @@ class Connections:
         change.errand(self._drop_worker, event.worker.worker_address.worker_id)
 
     async def _drop_node(self, node_id: bytes) -> None:
+        # What the raylet answered before it left may still be on its way: that it lets itself be drained, for one.
+        await trio.sleep(LAST_ANSWERS_S)
         if not self._raylets.is_alive(node_id):
             self._raylets.drop_raylet(node_id)
             self._workers.drop_workers_of(node_id)
