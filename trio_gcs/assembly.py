@@ -7,7 +7,7 @@ when this is done, so that the ledgers can be loaded; what runs, and in which or
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,15 @@ import trio
 
 from trio_gcs.config import DaemonSettings, GcsConfig, wall_clock_ms
 from trio_gcs.events.domain import NodeDied, WorkerDied
+from trio_gcs.events.entry import Thing
+from trio_gcs.events.epoch import Epoch
 from trio_gcs.events.exports import FOLDER, Exports, kinds_of
+from trio_gcs.events.hub import Hub
 from trio_gcs.events.log import EventLog
 from trio_gcs.events.outlet import Listener, Outlet
 from trio_gcs.events.publisher import Publisher, PublisherLimits, SubscriberID
 from trio_gcs.events.recorder import Recorder
+from trio_gcs.events.things import KINDS_OF_TABLES
 from trio_gcs.generated.ray.common_pb2 import TaskType
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad, ResourceLoad
 from trio_gcs.ids import ClusterID
@@ -51,6 +55,7 @@ from trio_gcs.services.jobs import JobInfoService
 from trio_gcs.services.kv import InternalKVService
 from trio_gcs.services.node_resources import NodeResourceInfoService
 from trio_gcs.services.nodes import NodeInfoService
+from trio_gcs.services.observer import ObserverService
 from trio_gcs.services.placement_groups import PlacementGroupInfoService
 from trio_gcs.services.pubsub import (
     CONTROL_PLANE_CHANNELS,
@@ -95,8 +100,10 @@ class Daemon:
         event_log = EventLog(structlog.get_logger("events"))
         outlet = Outlet(self.control_plane, self.observability, event_log, listeners=listeners)
         reactions: dict[type[Any], Sequence[Reaction]] = {}
-        self.ledger = Ledger(store, outlet, reactions, self.witness)
-        self.kv_ledger = Ledger(kv_store, witness=self.witness)
+        self.hub = Hub(epoch=self._epoch_text, things=self._durable_things, clock=wall_clock_ms)
+        self.ledger = Ledger(store, outlet, reactions, self.witness, self.hub.tables)
+        self.kv_ledger = Ledger(kv_store, witness=self.witness, follower=self.hub.keys)
+        self.epoch = Epoch((self.ledger, self.kv_ledger), os.urandom)
         self.raylets = Raylets(self._address_of, config, token=settings.auth_token)
         self.workers = Workers(self.raylets, config, token=settings.auth_token)
         self.leases: LeaseQueue | None = None
@@ -215,6 +222,7 @@ class Daemon:
             TaskInfoService(managers.tasks),
             RayEventExportService(managers.tasks),
             AutoscalerStateService(managers.autoscaler, self.drains),
+            ObserverService(self.hub, (self.ledger, self.kv_ledger)),
             RaySyncerService(
                 managers.sync,
                 batch_messages_max=config.syncer_batch_messages_max,
@@ -225,6 +233,7 @@ class Daemon:
     def recover(self) -> None:
         """Go on from what the ledgers loaded. Nothing leaves the process before the ledgers serve."""
         managers = self.managers
+        self.epoch.recover()
         managers.nodes.recover()
         for node in managers.nodes.alive_nodes():
             self.recorder.meet(node)
@@ -237,6 +246,18 @@ class Daemon:
         managers.autoscaler.recover()
         # As number the plus sign says nothing; in a store it says that this was not stock Ray's server.
         managers.kv.put(b"", b"gcs_pid", b"+%d" % os.getpid())
+
+    def _epoch_text(self) -> str:
+        return self.epoch.text()
+
+    def _durable_things(self, kinds: frozenset[str]) -> Iterator[Thing]:
+        copies = [
+            (journal.makers[name], ledger.durable_rows(table))
+            for ledger, journal in ((self.ledger, self.hub.tables), (self.kv_ledger, self.hub.keys))
+            for name, table in ledger.tables.items()
+            if name in journal.makers and KINDS_OF_TABLES[name] in kinds
+        ]
+        return (make(key, row) for make, rows in copies for key, row in rows.items())
 
     def _is_job_alive(self, job_id: bytes) -> bool:
         job = self.managers.jobs.job(job_id)

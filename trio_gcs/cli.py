@@ -42,6 +42,12 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="Callers must show the token in this file. Without it, Ray's own variables say (RAY_AUTH_MODE).",
 )
+@option(
+    "--events-port",
+    type=click.IntRange(-1, 65535),
+    show_default="6380, or the next that is free",
+    help="Where the event stream listens for websockets; 0 picks a port, -1: nowhere.",
+)
 @option("--ray-config", default="", help="JSON object of Ray configuration keys, for the whole cluster.")
 @option(
     "--actor-scheduling",

@@ -226,5 +226,6 @@ class DaemonSettings:
     log_dir: Path | None = None
     port_file: Path | None = None
     metrics_agent_port: int = -1  # -1: there is no agent
+    events_ports: tuple[int, ...] = ()  # of the event stream over websocket: the first that is free; empty: none
     auth_token: str | None = field(default=None, repr=False)  # None: everybody may call
     log_format: str = "ray"  # ray, console or json

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import AsyncIterator, Awaitable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Protocol
@@ -20,7 +21,7 @@ import trio
 from trio_gcs.assembly import Daemon
 from trio_gcs.config import DaemonSettings
 from trio_gcs.generated import POOL
-from trio_gcs.launch.listen import bind_sockets, start_listening
+from trio_gcs.launch.listen import bind_first, bind_sockets, start_listening
 from trio_gcs.managers.cluster import settle_cluster_id
 from trio_gcs.rpc.dispatch import Dispatch
 from trio_gcs.rpc.health import Health
@@ -63,11 +64,15 @@ async def run_daemon(
 ) -> None:
     """Run until cancelled; tells its port once it listens. Raises what ends it: StartError, StoreError, or a bug."""
     bound = bind_sockets(settings.hosts, settings.port)
+    events_bound: list[socket.socket] = []
     try:
+        events_bound += bind_first(settings.hosts, settings.events_ports)
         async with open_stores(settings) as (store, kv_store):
             daemon = Daemon(settings, store, kv_store)
             managers = daemon.managers
             await load(daemon)
+            await daemon.hub.tables.load(store)
+            await daemon.hub.keys.load(kv_store)
             daemon.recover()
             cluster_id = settle_cluster_id(managers.kv, os.urandom)
             dispatch = Dispatch(settler=daemon.witness, token=settings.auth_token, cluster_id=cluster_id.hex)
@@ -85,18 +90,43 @@ async def run_daemon(
                 layer(managers.nodes.serve, managers.resources.serve, managers.runtime_env.serve),
                 layer(managers.placement_groups.serve, managers.actors.serve),
                 layer(managers.tasks.serve, daemon.load_puller.serve, daemon.usage_tags.serve),
-                layer(daemon.control_plane.serve, daemon.observability.serve),
+                layer(daemon.control_plane.serve, daemon.observability.serve, daemon.hub.serve),
             ):
-                await daemon.kv_ledger.drained()  # the cluster's id is told to nobody before it is durable
+                # The cluster's id and the epoch of the stores are told to nobody before they are durable.
+                await daemon.ledger.drained()
+                await daemon.kv_ledger.drained()
                 port = start_listening(bound)
-                listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in bound]
-                async with layer(partial(server.serve, listeners)), stopped_at_end(server, health, settings):
+                async with (
+                    events_served(daemon, events_bound),
+                    layer(partial(server.serve, listeners_on(bound))),
+                    stopped_at_end(server, health, settings),
+                ):
                     settle_memory()
                     task_status.started(port)
                     await trio.sleep_forever()
     finally:
-        for each in bound:
+        for each in (*bound, *events_bound):
             each.close()
+
+
+def listeners_on(bound: Sequence[socket.socket]) -> list[trio.SocketListener]:
+    """Trio's listeners on sockets that listen already."""
+    return [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in bound]
+
+
+@asynccontextmanager
+async def events_served(daemon: Daemon, bound: Sequence[socket.socket]) -> AsyncIterator[None]:
+    """Serve the event stream over websocket around a block, if there is a port for it."""
+    if not bound:
+        yield
+        return
+    from trio_gcs.events.websocket import EventSockets  # noqa: PLC0415  # who has no such port does not wait for it
+
+    port = start_listening(bound)
+    log.info("events", url=f"ws://{bound[0].getsockname()[0]}:{port}/v1/events")
+    sockets = EventSockets(daemon.hub, daemon.settings.auth_token)
+    async with layer(partial(sockets.serve, listeners_on(bound))):
+        yield
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from trio_gcs import __version__
 from trio_gcs.config import DaemonSettings, GcsConfig
 from trio_gcs.errors import StartError
 from trio_gcs.launch.auth import auth_token, read_token
+from trio_gcs.launch.events import ports_of_person
 from trio_gcs.launch.failure import Teller
 from trio_gcs.launch.logs import output_to, start_logs
 from trio_gcs.launch.options import RunOptions
@@ -45,6 +46,7 @@ def settings_of_person(options: RunOptions) -> DaemonSettings:
         ),
         hosts=(options.host,),
         port=options.port,
+        events_ports=ports_of_person(options.events_port),
         store=sqlite_at(path) if path else options.store,
         node_ip_address=options.host,
         auth_token=token,

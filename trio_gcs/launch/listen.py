@@ -48,6 +48,18 @@ def bind_sockets(hosts: Sequence[str], port: int) -> list[socket.socket]:
     return bound
 
 
+def bind_first(hosts: Sequence[str], ports: Sequence[int]) -> list[socket.socket]:
+    """As :func:`bind_sockets`, with the first of several ports that can be had; none if there are no ports."""
+    if not ports:
+        return []
+    for port in ports[:-1]:
+        try:
+            return bind_sockets(hosts, port)
+        except StartError:
+            continue
+    return bind_sockets(hosts, ports[-1])
+
+
 def _bind(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -8,6 +8,7 @@ from pathlib import Path
 from trio_gcs.config import DaemonSettings, GcsConfig
 from trio_gcs.errors import StartError
 from trio_gcs.launch.auth import auth_token
+from trio_gcs.launch.events import ports_of_environment
 from trio_gcs.launch.files import port_file
 from trio_gcs.launch.flags import Flags
 from trio_gcs.launch.listen import hosts_of
@@ -30,6 +31,7 @@ def settings_of_ray(flags: Flags, environ: Mapping[str, str]) -> DaemonSettings:
         gcs_config=scheduling_of_environment(GcsConfig.from_ray(ray_config), environ),
         hosts=hosts_of(flags.node_ip_address),
         port=_port(flags.gcs_server_port),
+        events_ports=ports_of_environment(environ),
         store=store_of_ray(flags, ray_config),
         node_id=_node_id(flags.node_id),
         node_ip_address=flags.node_ip_address,

@@ -52,6 +52,25 @@ class Waiter(Protocol):
         ...
 
 
+class Follower(Protocol):
+    """One who follows every change of rows, and may keep a record of it in the store, in the same batch."""
+
+    def record(self, change: Change, kept: Sequence[Write]) -> Sequence[Write]:
+        """Hear of a change before it is committed, with what is written of it; returns what to write as well.
+
+        Called in the order of revisions, for stores that keep rows only.
+        """
+        ...
+
+    def publish(self, change: Change) -> None:
+        """Hear that a change is durable, in the order of revisions. Must not raise, and must not make changes."""
+        ...
+
+    def publish_put(self, revision: int, table: Table[Any], key: bytes, row: Any) -> None:
+        """Hear of a change that put this one row, and is durable, on a store that keeps nothing."""
+        ...
+
+
 class Change:
     """An atomic set of rows, events and errands. Opened by :meth:`Ledger.change`; not to be kept."""
 
@@ -113,6 +132,11 @@ class Change:
         """Give a caller that waits an error, once the change is durable and after its events are published."""
         self.words.append(partial(waiter.refuse, error))
 
+    def before(self, table: Table[Row], key: bytes) -> Row | None:
+        """The row at a key that this change has edited, as it was."""
+        row: Row | None = self._before[table, key]
+        return row
+
     def revert(self) -> None:
         """Put every row back as it was."""
         for (table, key), row in self._before.items():
@@ -131,6 +155,7 @@ class Ledger:
 
     ``publish`` is called after each commit, in revision order, with the events of one change; it must not raise and
     must not make changes. ``reactions`` says, for each type of event, who reacts and in which order.
+    ``follower`` hears of the rows of every change as well.
     """
 
     def __init__(
@@ -139,6 +164,7 @@ class Ledger:
         publish: Publish = _publish_nothing,
         reactions: Mapping[type, Sequence[Reaction]] | None = None,
         witness: Witness | None = None,
+        follower: Follower | None = None,
     ) -> None:
         self.revision = 0
         self.durable = 0
@@ -146,16 +172,22 @@ class Ledger:
         self.witness.watch(self)
         self._store = store
         self._publish = publish
+        self._follower = follower
         self._reactions = reactions if reactions is not None else {}
         self._tables: dict[str, Table[Any]] = {}
         self._open: Change | None = None
         self._queue: list[Change] = []
-        self._committing = False
+        self._in_flight: list[Change] = []
         self._over = False
         self._work = trio.Event()
         self._progress = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._waiting_errands: list[Errand] = []
+
+    @property
+    def tables(self) -> Mapping[str, Table[Any]]:
+        """All tables, by name."""
+        return self._tables
 
     def table(
         self,
@@ -202,7 +234,7 @@ class Ledger:
 
     def put(self, table: Table[Row], key: bytes, row: Row) -> None:
         """Make a change of this one row and nothing else, at the price that the key-value path can pay."""
-        quiet = self._open is None and not self._queue and not self._committing
+        quiet = self._open is None and not self._queue and not self._in_flight
         if self._store.keeps or table.has_duties or not quiet:
             with self.change() as change:
                 change.put(table, key, row)
@@ -210,6 +242,23 @@ class Ledger:
         self.revision += 1
         self.durable = self.revision
         table.place(key, row)
+        if self._follower is not None:
+            self._follower.publish_put(self.revision, table, key, row)
+
+    def durable_rows(self, table: Table[Row]) -> dict[bytes, Row]:
+        """A copy of the rows as of :attr:`durable`: what changes that are not durable yet have edited is as it was."""
+        assert self._open is None, "inside a change there is no moment to copy"
+        rows = table.copy()
+        for change in reversed([*self._in_flight, *self._queue]):
+            for at, key in change.rows:
+                if at is not table:
+                    continue
+                before = change.before(table, key)
+                if before is None:
+                    rows.pop(key, None)
+                else:
+                    rows[key] = before
+        return rows
 
     async def settled(self, revision: int) -> None:
         """Wait until ``revision`` is durable. Returns at once, without a checkpoint, if it is.
@@ -244,7 +293,7 @@ class Ledger:
         kept = self._store.keeps and any(table.codec is not None for table, _ in change.rows)
         for table, key in change.rows:
             table.stop_unowed(key)
-        if not kept and not self._queue and not self._committing:
+        if not kept and not self._queue and not self._in_flight:
             self._settle(change)
             return
         for table, key in change.rows:
@@ -256,16 +305,20 @@ class Ledger:
     async def _commit_round(self) -> None:
         batch, self._queue = self._queue, []
         self._work = trio.Event()
-        self._committing = True
-        writes = [
-            Write(table.name, key, None if row is None else table.codec.encode(row))
-            for change in batch
-            for (table, key), row in change.rows.items()
-            if table.codec is not None
-        ]
+        self._in_flight = batch
+        writes: list[Write] = []
+        for change in batch:
+            kept = [
+                Write(table.name, key, None if row is None else table.codec.encode(row))
+                for (table, key), row in change.rows.items()
+                if table.codec is not None
+            ]
+            writes += kept
+            if kept and self._follower is not None and self._store.keeps:
+                writes += self._follower.record(change, kept)
         if writes:
             await self._store.commit(writes, batch[-1].revision)
-        self._committing = False
+        self._in_flight = []
         for change in batch:
             self._settle(change)
         self._tell_progress()
@@ -282,6 +335,8 @@ class Ledger:
                 del table.undurable[key]
         if change.events:
             self._publish(change.revision, change.events)
+        if self._follower is not None and change.rows:
+            self._follower.publish(change)
         for word in change.words:
             word()
         for (table, key), row in change.rows.items():

@@ -150,6 +150,10 @@ class Table(Generic[Row]):
         if self.undurable:
             self._ledger.witness.note(self._ledger, max(self.undurable.values()))
 
+    def copy(self) -> dict[bytes, Row]:
+        """All rows as they are in memory, and nothing noted. For :class:`Ledger` only."""
+        return dict(self._rows)
+
     # Writes, for the ledger alone.
 
     def place(self, key: bytes, row: Row | None) -> None:

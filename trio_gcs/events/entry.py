@@ -1,0 +1,182 @@
+"""An entry of the event stream: one committed change of one thing, and the place where it stands.
+
+The hard idea is to be lazy. An entry is made for every change, and most are never sent to anybody, so it holds the
+frozen row as it is and makes texts and octets of it when somebody wants them; once made, all subscribers share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from trio_gcs.generated.ray.gcs_pb2 import (
+    ActorTableData,
+    GcsNodeInfo,
+    JobTableData,
+    PlacementGroupTableData,
+    WorkerTableData,
+)
+from trio_gcs.generated.trio_gcs.v1.events_pb2 import Cause, Event, GcsMessage, KeyBody, Row, TaskSummaryBody
+
+KEY: Final = "kv"
+TASK_SUMMARY: Final = "task_summary"
+RECORDS: Final[Mapping[str, type[Any]]] = {
+    "node": GcsNodeInfo,
+    "job": JobTableData,
+    "actor": ActorTableData,
+    "worker": WorkerTableData,
+    "placement_group": PlacementGroupTableData,
+}
+KINDS: Final = (*RECORDS, KEY, TASK_SUMMARY)
+UNASKED: Final = frozenset(RECORDS)  # the kinds of a subscriber that names none
+
+ENTRY_BYTES: Final = 300  # what an entry weighs besides its row, about
+
+
+class Position(NamedTuple):
+    """Where an entry stands: the revision of its change, and its number in it, from 1."""
+
+    revision: int
+    number: int
+
+
+START: Final = Position(0, 0)
+
+
+class Body(Protocol):
+    """What is kept of a thing: a message of Ray, or what stands for a key or a task summary."""
+
+    def ByteSize(self) -> int:
+        """Its size in wire form."""
+        ...
+
+    def SerializeToString(self) -> bytes:
+        """Its wire form."""
+        ...
+
+
+class Thing(NamedTuple):
+    """What somebody may be told of: its row as it stands, and what filters ask for. ``body`` is None once it is gone."""
+
+    kind: str
+    key: bytes
+    state: str
+    job: str
+    namespace: str
+    body: Any
+
+    @property
+    def id(self) -> str:
+        """The id that the outside sees."""
+        return id_of(self.kind, self.key)
+
+    def row(self) -> Row:
+        """What is said of it on the wire."""
+        row = Row(kind=self.kind, id=self.id, state=self.state, job=self.job, namespace=self.namespace)
+        if self.body is None:
+            return row
+        if self.kind == KEY:
+            row.key.CopyFrom(self.body)
+        elif self.kind == TASK_SUMMARY:
+            row.task_summary.CopyFrom(self.body)
+        else:
+            row.message.CopyFrom(GcsMessage(type=self.body.DESCRIPTOR.full_name, raw=self.body.SerializeToString()))
+        return row
+
+
+def id_of(kind: str, key: bytes) -> str:
+    """Hex, or for keys of the key-value store their name, percent-encoded."""
+    if kind != KEY:
+        return key.hex()
+    namespace, colon, name = key.partition(b":")
+    # A stored name is @namespace_NAMESPACE:KEY, or a KEY without namespace.
+    if colon and namespace.startswith(b"@namespace_"):
+        return f"{quote_from_bytes(namespace.removeprefix(b'@namespace_'), safe='')}:{quote_from_bytes(name, safe='')}"
+    return f":{quote_from_bytes(key, safe='')}"
+
+
+def key_body(stored_name: bytes, size_bytes: int) -> KeyBody:
+    """What is said of a key of the key-value store."""
+    namespace, colon, name = stored_name.partition(b":")
+    if colon and namespace.startswith(b"@namespace_"):
+        return KeyBody(namespace=namespace.removeprefix(b"@namespace_"), key=name, size_bytes=size_bytes)
+    return KeyBody(key=stored_name, size_bytes=size_bytes)
+
+
+class Entry:
+    """One committed change of one thing."""
+
+    __slots__ = ("bytes", "cause", "forms", "index", "revision", "thing", "time_ms", "was", "what")
+
+    def __init__(
+        self,
+        position: tuple[int, int],
+        time_ms: int,
+        thing: Thing,
+        *,
+        was: str = "",
+        what: tuple[str, ...] = (),
+        cause: Cause | None = None,
+    ) -> None:
+        self.revision, self.index = position
+        self.time_ms = time_ms
+        self.thing = thing
+        self.was = was
+        self.what = what
+        self.cause = cause
+        self.bytes = ENTRY_BYTES + (thing.body.ByteSize() if thing.body is not None else 0)
+        self.forms: dict[Hashable, bytes] = {}  # of each form and token, once somebody has asked
+
+    @property
+    def position(self) -> Position:
+        """Where it stands."""
+        return Position(self.revision, self.index)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the thing is no longer kept."""
+        return self.thing.body is None
+
+    def message(self, token: str) -> Event:
+        """What is sent of it."""
+        return Event(
+            token=token,
+            revision=self.revision,
+            index=self.index,
+            time_ms=self.time_ms,
+            op=Event.DELETE if self.deleted else Event.PUT,
+            row=self.thing.row(),
+            was=self.was,
+            what=self.what,
+            cause=self.cause,
+        )
+
+
+def entry_of(revision: int, event: Event) -> Entry:
+    """The entry that was written to the log; raises ``ValueError`` if it makes no sense."""
+    row = event.row
+    body: Any = None
+    match row.WhichOneof("body"):
+        case "message":
+            body = RECORDS[row.kind].FromString(row.message.raw)
+        case "key":
+            body = KeyBody.FromString(row.key.SerializeToString())
+        case "task_summary":
+            body = TaskSummaryBody.FromString(row.task_summary.SerializeToString())
+    return Entry(
+        (revision, event.index),
+        event.time_ms,
+        Thing(row.kind, _key_of(row), row.state, row.job, row.namespace, body),
+        was=event.was,
+        what=tuple(event.what),
+        cause=event.cause if event.HasField("cause") else None,
+    )
+
+
+def _key_of(row: Row) -> bytes:
+    if row.kind != KEY:
+        return bytes.fromhex(row.id)
+    namespace, _, name = row.id.partition(":")
+    key = unquote_to_bytes(name)
+    return b"@namespace_" + unquote_to_bytes(namespace) + b":" + key if namespace else key

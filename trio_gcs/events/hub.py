@@ -1,0 +1,151 @@
+"""The hub: where subscribers come to the events of both ledgers, and from where they begin.
+
+One journal per ledger, with a ring each; a feed per subscriber, with a cursor. Publishing is appending and waking whoever
+waits. A snapshot is a copy of the durable rows, and the place in the rings where that copy was made: the copy is made at
+once, between two changes, and its rows are encoded later, one pull after the other, since rows are never edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from trio_gcs.events.cursor import Cursor
+from trio_gcs.events.entry import Position, Thing
+from trio_gcs.events.feed import COMPACTED, Bookmarks, Feed
+from trio_gcs.events.filters import Filter
+from trio_gcs.events.forms import Shared
+from trio_gcs.events.journal import MIB, Journal, JournalLimits
+from trio_gcs.events.ring import Ring
+from trio_gcs.events.things import KEY_TABLES, TABLES
+from trio_gcs.events.tokens import Token, read_token
+
+NOW: Final = "now"
+SNAPSHOT: Final = "snapshot"
+TABLES_LIMITS: Final = JournalLimits()
+KEYS_LIMITS: Final = JournalLimits(bytes_max=8 * MIB)
+EVERYTHING: Final = Filter()
+
+
+@dataclass(frozen=True, slots=True)
+class HubLimits:
+    """What subscribers may cost, and how often they hear that nothing is missing."""
+
+    journal: JournalLimits = TABLES_LIMITS
+    keys_journal: JournalLimits = KEYS_LIMITS
+    budget_bytes: int = 4 * MIB
+    subscribers_max: int = 4096
+    bookmark_period_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a subscriber asks for."""
+
+    begins: str = NOW
+    wanted: Filter = EVERYTHING
+    coalesce: bool = False
+
+
+class TooManySubscribers(Exception):
+    """There is no room for another subscriber."""
+
+
+class Hub:
+    """The event stream. ``epoch`` names the life of the stores; ``things`` copies what is durable of some kinds, at once."""
+
+    def __init__(
+        self,
+        *,
+        epoch: Callable[[], str],
+        things: Callable[[frozenset[str]], Iterable[Thing]],
+        clock: Callable[[], int],
+        limits: HubLimits | None = None,
+    ) -> None:
+        self.limits = limits or HubLimits()
+        self.tables = Journal(TABLES, clock, self.wake, self.limits.journal)
+        self.keys = Journal(KEY_TABLES, clock, self.wake, self.limits.keys_journal)
+        self.feeds: set[Feed] = set()
+        self.news = trio.lowlevel.ParkingLot()  # whoever waits for something to pull
+        self._epoch = epoch
+        self._things = things
+        self._bookmarks_due = 0
+        self._bookmarks = Bookmarks(lambda: self._bookmarks_due, clock)
+
+    def wake(self) -> None:
+        """Something can be pulled."""
+        if self.news:
+            self.news.unpark_all()
+
+    async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Let bookmarks become due, until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(self.limits.bookmark_period_s)
+            self._bookmarks_due += 1
+            self.wake()
+
+    def open(self, wish: Wish, shared: Shared) -> Feed:
+        """Begin a stream. Raises ``ValueError`` if its beginning makes no sense, or :class:`TooManySubscribers`."""
+        if len(self.feeds) >= self.limits.subscribers_max:
+            raise TooManySubscribers
+        rings = self._rings(wish.wanted)
+        heads = [ring.next for ring in rings]
+        at, begins, compacted = heads, wish.begins, None
+        rows: Iterable[Thing] = ()
+        if wish.begins == SNAPSHOT:
+            rows = self._things(wish.wanted.kinds)
+        elif wish.begins != NOW:
+            token = read_token(wish.begins)
+            begins, compacted = "token", self._objection(token, rings)
+            if compacted is None:
+                positions = [token.tables, token.keys]
+                at = [ring.number_after(each or ring.last) for ring, each in zip(rings, positions, strict=False)]
+        form, epoch = shared.form, self._epoch()
+        opening = [form.hello(begins, epoch, int(self.limits.bookmark_period_s * 1000))]
+        if compacted is not None:
+            opening.append(form.compacted(compacted, epoch, self._oldest(rings)))
+        cursor = Cursor(rings, at, wish.wanted.accepts, budget_bytes=self.limits.budget_bytes, coalesce=wish.coalesce)
+        feed = Feed(
+            shared,
+            cursor,
+            wish.wanted,
+            epoch,
+            self._bookmarks,
+            opening=opening,
+            rows=rows,
+            until=heads,
+            over=COMPACTED if compacted is not None else None,
+        )
+        self.feeds.add(feed)
+        return feed
+
+    def close(self, feed: Feed) -> None:
+        """The subscriber is gone."""
+        self.feeds.discard(feed)
+
+    # Steps.
+
+    def _rings(self, wanted: Filter) -> list[Ring]:
+        return [self.tables.ring, self.keys.ring] if wanted.follows_keys else [self.tables.ring]
+
+    def _objection(self, token: Token, rings: Sequence[Ring]) -> str | None:
+        """Why a token cannot be resumed from."""
+        if token.epoch != self._epoch():
+            return "other_epoch"
+        if len(rings) > 1 and token.keys is None:
+            return "unkeyed"
+        for ring, position in zip(rings, (token.tables, token.keys), strict=False):
+            assert position is not None, "a ring of keys has been looked for"
+            if position < ring.forgotten:
+                return "too_old"
+            if position > ring.last:
+                return "ahead"
+        return None
+
+    def _oldest(self, rings: Sequence[Ring]) -> str:
+        positions: list[Position] = [ring.forgotten for ring in rings]
+        return str(Token(self._epoch(), *positions))

@@ -1,0 +1,192 @@
+"""A journal: what the stream says of one ledger's commits, as they are made, and written down in the same batch.
+
+The hard idea is where an entry comes from. On a store that keeps rows, it is made when its change is about to be
+committed, and its line goes into that very batch: what was committed is in the log, what is in the log was committed, and
+a crash between commit and publication leaves nothing out. It enters the ring, where subscribers look, only once the
+change is durable. Old lines are deleted in the batches that bring new ones. On a store that keeps nothing, entries are
+made when the change is published, and there is no log.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+
+from trio_gcs.errors import StoreError
+from trio_gcs.events.entry import Entry, Position, Thing, entry_of, id_of
+from trio_gcs.events.ring import Ring
+from trio_gcs.events.things import Maker, Subject, subjects_of
+from trio_gcs.generated.trio_gcs.v1.events_pb2 import Cause
+from trio_gcs.generated.trio_gcs.v1.log_pb2 import LoggedChange
+from trio_gcs.store.base import Store, Write
+from trio_gcs.store.ledger import Change
+from trio_gcs.store.tables import Table
+
+LOG: Final = "EVENTS"
+MIB: Final = 1 << 20
+_KEY_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLimits:
+    """How much of the past is kept, in memory and in the store."""
+
+    bytes_max: int = 16 * MIB
+    entries_max: int = 20_000
+
+
+class Journal:
+    """The follower of one ledger. ``makers`` says which tables the stream tells of; ``notify`` hears of news."""
+
+    def __init__(
+        self,
+        makers: Mapping[str, Maker],
+        clock: Callable[[], int],
+        notify: Callable[[], None],
+        limits: JournalLimits | None = None,
+    ) -> None:
+        limits = limits or JournalLimits()
+        self.makers = makers
+        self.ring = Ring(limits.bytes_max, limits.entries_max)
+        self._clock = clock
+        self._notify = notify
+        self._limits = limits
+        self._recorded: dict[int, list[Entry]] = {}  # on their way to the store
+        self._logged: deque[tuple[int, int, int]] = deque()  # revision, entries and bytes of each line of the log
+        self._logged_bytes = 0
+        self._logged_entries = 0
+        self._last_logged = self.ring.last
+
+    async def load(self, store: Store) -> None:
+        """Read the log. Lines before a place where one is missing are left alone, and deleted in their turn."""
+        lines: dict[int, bytes] = {}
+        async with aclosing(store.load(LOG)) as pages:
+            async for page in pages:
+                lines.update((int.from_bytes(key, "big"), raw) for key, raw in page)
+        for revision in sorted(lines):
+            change = _read(revision, lines[revision])
+            previous = Position(change.previous_revision, change.previous_index)
+            if previous != self.ring.last or not self._logged:
+                self.ring = Ring(self._limits.bytes_max, self._limits.entries_max)
+                self.ring.begin_after(previous)
+            entries = [_entry(revision, event) for event in change.events]
+            self.ring.append(entries)
+            self._count(revision, len(entries), len(lines[revision]))
+        self._last_logged = self.ring.last
+
+    # What the ledger tells.
+
+    def record(self, change: Change, kept: Sequence[Write]) -> Sequence[Write]:
+        """Return the line of a change, and the deletion of lines that are too old."""
+        entries = self._entries(change)
+        if not entries:
+            return ()
+        self._recorded[change.revision] = entries
+        previous = self._last_logged
+        line = LoggedChange(
+            previous_revision=previous.revision,
+            previous_index=previous.number,
+            events=[entry.message("") for entry in entries],
+        ).SerializeToString()
+        self._last_logged = entries[-1].position
+        self._count(change.revision, len(entries), len(line))
+        return [Write(LOG, _key(change.revision), line), *self._trim()]
+
+    def publish(self, change: Change) -> None:
+        """Show the entries of a durable change to subscribers."""
+        entries = self._recorded.pop(change.revision, None) or self._entries(change)
+        if entries:
+            self.ring.append(entries)
+            self._notify()
+
+    def publish_put(self, revision: int, table: Table[Any], key: bytes, row: Any) -> None:
+        """Show a change of one row, without events."""
+        make = self.makers.get(table.name)
+        if make is not None:
+            self.ring.append([Entry((revision, 1), self._clock(), make(key, row))])
+            self._notify()
+
+    # Steps.
+
+    def _count(self, revision: int, entries: int, size: int) -> None:
+        self._logged.append((revision, entries, size))
+        self._logged_bytes += size
+        self._logged_entries += entries
+
+    def _trim(self) -> list[Write]:
+        limits, trimmed = self._limits, []
+        while len(self._logged) > 1 and (
+            self._logged_bytes > limits.bytes_max or self._logged_entries > limits.entries_max
+        ):
+            revision, entries, size = self._logged.popleft()
+            self._logged_bytes -= size
+            self._logged_entries -= entries
+            trimmed.append(Write(LOG, _key(revision), None))
+        return trimmed
+
+    def _entries(self, change: Change) -> list[Entry]:
+        touched = [
+            (thing, was)
+            for (table, key), row in change.rows.items()
+            if (make := self.makers.get(table.name)) is not None
+            for thing, was in _moved(make, key, change.before(table, key), row)
+        ]
+        if not touched:
+            return []
+        time_ms = self._clock()
+        happened: dict[Subject, tuple[str, ...]] = {}
+        subjects = subjects_of(change.events)
+        for name, subject in subjects:
+            happened[subject] = (*happened.get(subject, ()), name)
+        cause, root = None, None
+        if subjects:
+            name, root = subjects[0]
+            cause = Cause(what=name, kind=root.kind, id=id_of(root.kind, root.key))
+        entries = []
+        for index, (thing, was) in enumerate(touched, 1):
+            subject = Subject(thing.kind, thing.key)
+            entry = Entry(
+                (change.revision, index),
+                time_ms,
+                thing,
+                was=was,
+                what=happened.get(subject, ()),
+                cause=None if subject == root else cause,
+            )
+            entries.append(entry)
+        return entries
+
+
+def _moved(make: Maker, key: bytes, before: Any, row: Any) -> list[tuple[Thing, str]]:
+    """What a row is now, and its state before; nothing if it neither was nor is there."""
+    if row is None and before is None:
+        return []
+    old = None if before is None else make(key, before)
+    was = "" if old is None else old.state
+    if row is not None:
+        return [(make(key, row), was)]
+    assert old is not None, "what is deleted was there"
+    return [(old._replace(body=None), was)]
+
+
+def _key(revision: int) -> bytes:
+    return revision.to_bytes(_KEY_BYTES, "big")
+
+
+def _read(revision: int, raw: bytes) -> LoggedChange:
+    try:
+        return LoggedChange.FromString(raw)
+    except DecodeError as error:
+        raise StoreError(f"line {revision} of the event log cannot be read: {error}") from error
+
+
+def _entry(revision: int, event: Any) -> Entry:
+    try:
+        return entry_of(revision, event)
+    except (DecodeError, KeyError, ValueError) as error:
+        raise StoreError(f"line {revision} of the event log makes no sense: {error!r}") from error
