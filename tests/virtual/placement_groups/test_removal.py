@@ -10,6 +10,10 @@ from trio_gcs.errors import Code, NotFound
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats as Stats
 
 
+def stored_state(store: KeptStore) -> int:
+    return Wire.FromString(store.rows["PLACEMENT_GROUP"][group_id(1)]).state
+
+
 async def test_a_removed_group_stays_known_with_the_nodes_that_it_had(autojump_clock: trio.abc.Clock) -> None:
     world = GroupWorld([1, 1])
     async with world.serving():
@@ -76,12 +80,15 @@ async def test_a_group_removed_while_it_is_written_as_prepared_is_given_back(aut
         world.play(PREPARE)
         world.create()
         (await world.asked(PREPARE)).answer(AGREED[PREPARE])
-        while world.state() != Wire.PREPARED:
+        for _ in range(100):  # decided, and not stored yet
+            if world.state() == Wire.PREPARED:
+                break
             await trio.lowlevel.checkpoint()
+        assert stored_state(store) == Wire.PENDING
         world.remove()
         await world.settle()
         assert (world.sent(COMMIT), world.sent(RELEASE)) == ([], [(1, [0])])
-        assert Wire.FromString(store.rows["PLACEMENT_GROUP"][group_id(1)]).state == Wire.REMOVED
+        assert stored_state(store) == Wire.REMOVED
         world.agree(PREPARE)
         world.create()
         await trio.sleep(1)
