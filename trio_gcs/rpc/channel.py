@@ -184,7 +184,7 @@ class Channel:
                 else:
                     attempt.why = connection.closed or "the server is closing the connection"
         except (OSError, trio.BrokenResourceError) as error:
-            attempt.why = str(error.__cause__ or error)
+            attempt.why = _why(error)
         finally:
             self._attempt = None
             attempt.done.set()
@@ -223,6 +223,12 @@ class _Attempt:
         self.done = trio.Event()
         self.link: Link | None = None
         self.why = "the time for connecting is over"
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, in the words of the system; of several addresses that failed, those of the last."""
+    cause = error.__cause__ or error
+    return str(cause.exceptions[-1] if isinstance(cause, BaseExceptionGroup) else cause)
 
 
 def _authority(host: str, port: int) -> bytes:
