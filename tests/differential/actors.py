@@ -101,9 +101,7 @@ class Cluster:
 
     def show_named(self, name: str) -> None:
         """Write down what is told of the actor that has a name."""
-        reply = self.gcs.actors.GetNamedActorInfo.quiet(name=name, ray_namespace="ns")
-        reply.task_spec.ClearField("lease_grant_timestamp_ms")
-        self.gcs.note(f"named {name}", reply)
+        self.gcs.actors.GetNamedActorInfo(name=name, ray_namespace="ns")
 
     def state(self, spec: TaskSpec) -> int:
         """The state of an actor, or -1."""

@@ -177,6 +177,7 @@ def test_an_actor_without_nodes_waits_for_one(gcs):
     cluster.register(other)
     created = gcs.actors.CreateActor.start(task_spec=other)
     subscriber.take(2)
+    cluster.show(other)
     joined = gcs.node("joined")
     cluster.node = joined
     worker = gcs.worker("worker", joined)

@@ -51,8 +51,10 @@ class ActorInfoService(ActorInfoGcsServiceBase):
         found = self._actors.queries.named(request.ray_namespace, request.name)
         if found is None:
             raise NotFound(f"Actor with name '{request.name}' was not found.")
-        row, spec = found
-        return pb.GetNamedActorInfoReply(actor_table_data=row, task_spec=spec)
+        row, spec, granted_ms = found
+        reply = pb.GetNamedActorInfoReply(actor_table_data=row, task_spec=spec)
+        reply.task_spec.lease_grant_timestamp_ms = granted_ms
+        return reply
 
     @unary
     def ListNamedActors(self, request: pb.ListNamedActorsRequest) -> pb.ListNamedActorsReply:

@@ -101,7 +101,7 @@ def test_a_name_outlives_an_actor_that_may_be_called_back() -> None:
     world = ActorWorld()
     world.register(1, name="n", max_restarts=1)
     world.actors.report_out_of_scope(actor_id(1), 0)
-    row, spec = world.actors.queries.named("ns", "n")
+    row, spec, _ = world.actors.queries.named("ns", "n")
     assert (row.state, spec.actor_creation_task_spec.name) == (DEAD, "n")
     assert names(world) == []
     world.kill(1)
@@ -213,5 +213,5 @@ def test_creating_takes_the_resolved_spec_and_tells_all_of_the_actor() -> None:
     assert isinstance(pending, ActorTableData)
     world.register(2, name="n")
     world.create(2, name="n")
-    _, spec = world.actors.queries.named("ns", "n")
+    _, spec, _ = world.actors.queries.named("ns", "n")
     assert spec.dependency_resolution_timestamp_ms == 7_000

@@ -14,7 +14,7 @@ from trio_gcs.generated.ray.common_pb2 import Address
 from trio_gcs.generated.ray.core_worker_pb2 import PushTaskReply
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData
 from trio_gcs.generated.ray.node_manager_pb2 import RequestWorkerLeaseReply
-from trio_gcs.ids import ActorID, NodeID
+from trio_gcs.ids import ActorID, NodeID, WorkerID
 
 UNREADY, PENDING, ALIVE, RESTARTING, DEAD = range(5)
 CANCELLED = RequestWorkerLeaseReply
@@ -80,7 +80,7 @@ async def test_an_actor_waits_for_a_node_and_those_who_wait_are_placed_in_order(
             world.begin(number)
         await world.settle()
         assert world.leases() == []
-        assert world.row(1).address == Address()
+        assert world.row(1).address == Address(node_id=NodeID.nil(), worker_id=WorkerID.nil())
         world.kill(1)
         world.add_node(4)
         await world.settle()
@@ -335,3 +335,13 @@ def test_the_row_of_an_actor_shows_where_it_is_asked_for() -> None:
     world.begin(resources={"CPU": 1})
     assert world.row().address == Address(node_id=node_id(1))
     assert isinstance(world.row(), ActorTableData)
+
+
+async def test_when_a_worker_was_granted_is_told_with_the_name(autojump_clock: trio.abc.Clock) -> None:
+    world = ActorWorld(nodes=1)
+    async with world.serving():
+        world.begin(name="n")
+        await world.grant(1)
+        found = world.actors.queries.named("ns", "n")
+        assert found is not None
+        assert found[2] == world.now_ms

@@ -11,6 +11,7 @@ from trio_gcs.generated.ray.common_pb2 import NodeAffinitySchedulingStrategy
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData
 from trio_gcs.generated.ray.node_manager_pb2 import RequestWorkerLeaseReply
 from trio_gcs.generated.ray.ray_syncer_pb2 import ResourceViewSyncMessage
+from trio_gcs.ids import is_nil
 
 pytestmark = daemon_only
 ALL = {"CPU": 1000.0}
@@ -59,7 +60,7 @@ async def test_who_does_not_fit_waits_until_somebody_leaves(autojump_clock: trio
         first = await world.lease()
         await world.settle()
         assert len(world.leases()) == 1
-        assert world.row(2).address.node_id == b""
+        assert is_nil(world.row(2).address.node_id)
         world.kill(1)
         second = await world.lease()
         assert first.request.lease_spec.actor_id != second.request.lease_spec.actor_id

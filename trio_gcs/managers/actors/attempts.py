@@ -12,9 +12,9 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from itertools import count
 
-from trio_gcs.generated.ray.common_pb2 import TaskSpec
+from trio_gcs.generated.ray.common_pb2 import Address, TaskSpec
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData
-from trio_gcs.ids import WorkerID
+from trio_gcs.ids import WorkerID, is_nil
 from trio_gcs.managers.actors.mail import Mail
 from trio_gcs.managers.actors.placing import Placing
 from trio_gcs.managers.actors.rows import clear_address
@@ -50,7 +50,6 @@ class Push:
     number: int
     node_id: bytes
     worker_id: bytes
-    granted_ms: int = 0
     again: bool = False
 
     @property
@@ -91,7 +90,8 @@ class Attempts:
 
         ``row`` is being edited: its address becomes the node. The caller puts it.
         """
-        clear_address(row)
+        if not is_nil(row.address.node_id):
+            clear_address(row)
         node_id = self._placing.choose(change, row.actor_id, spec, rejected=rejected)
         if node_id is None:
             change.delete(self.table, row.actor_id)
@@ -100,7 +100,7 @@ class Attempts:
 
     def ask_first(self, change: Change, row: ActorTableData, node_id: bytes) -> None:
         """Ask the node that was chosen; ``row`` is being edited, as above."""
-        row.address.node_id = node_id
+        row.address.CopyFrom(Address(node_id=node_id))
         self.ask(change, row.actor_id, node_id, grant_or_reject=self._placing.grants_or_rejects)
 
     def defer(self, change: Change, row: ActorTableData, spec: TaskSpec) -> None:
@@ -115,10 +115,10 @@ class Attempts:
         moves = last.moves + 1 if isinstance(last, Lease) else 0
         change.put(self.table, actor_id, Lease(self._lease_id(), node_id, grant_or_reject, moves=moves))
 
-    def push(self, change: Change, row: ActorTableData, granted_ms: int = 0) -> None:
+    def push(self, change: Change, row: ActorTableData) -> None:
         """Push the creation task to the worker that ``row`` names."""
         self._placing.settle(change, row.actor_id)
-        push = Push(next(self._pushes), row.address.node_id, row.address.worker_id, granted_ms)
+        push = Push(next(self._pushes), row.address.node_id, row.address.worker_id)
         change.put(self.table, row.actor_id, push)
 
     def repeat(self, change: Change, actor_id: bytes, attempt: Attempt) -> None:

@@ -46,6 +46,7 @@ class Book:
         )
         self.destroyed: Table[ActorTableData] = ledger.table("DESTROYED_ACTOR", None)
         self.waiters: Table[tuple[Waiter, ...]] = ledger.table("ACTOR_WAITER", None)
+        self.granted: Table[int] = ledger.table("ACTOR_GRANT", None)  # when the last lease was granted, in ms
         self._destroyed_max = destroyed_max
 
     def registered(self, actor_id: bytes) -> ActorTableData | None:
@@ -74,6 +75,7 @@ class Book:
     def bury(self, change: Change, row: ActorTableData) -> None:
         """The actor is finally dead: no longer registered, but remembered for a while."""
         change.delete(self.specs, row.actor_id)
+        change.delete(self.granted, row.actor_id)
         if row.actor_id not in self.destroyed and len(self.destroyed) >= self._destroyed_max:
             self._forget_oldest(change)
         change.put(self.destroyed, row.actor_id, row)

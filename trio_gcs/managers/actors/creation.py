@@ -21,7 +21,7 @@ from trio_gcs.generated.ray.node_manager_pb2 import RequestWorkerLeaseReply, Req
 from trio_gcs.ids import is_nil
 from trio_gcs.managers.actors.attempts import Attempts, Lease, Push
 from trio_gcs.managers.actors.book import Book
-from trio_gcs.managers.actors.deaths import lease_refused
+from trio_gcs.managers.actors.deaths import lease_refused, waits_in_vain
 from trio_gcs.managers.actors.lease_spec import lease_spec
 from trio_gcs.managers.actors.lives import Lives
 from trio_gcs.managers.actors.mail import NOBODY, Mail
@@ -115,7 +115,7 @@ class Creation:
             client_processed_up_to=-1,
             resource_mapping=self._book.actors[actor_id].resource_mapping,
         )
-        request.task_spec.lease_grant_timestamp_ms = push.granted_ms
+        request.task_spec.lease_grant_timestamp_ms = self._book.granted.get(actor_id) or 0
         return request
 
     # Calls: heard to the end, whatever becomes of the actor.
@@ -183,7 +183,8 @@ class Creation:
         row.pid = reply.worker_pid
         row.resource_mapping.extend(reply.resource_mapping)
         change.put(self._book.actors, actor_id, row)
-        self._attempts.push(change, row, granted_ms=self._clock())
+        change.put(self._book.granted, actor_id, self._clock())
+        self._attempts.push(change, row)
 
     def _sent_on(self, change: Change, actor_id: bytes, reply: Reply) -> None:
         """The raylet has no room and names one that has. That one is to grant or to refuse, not to send on again."""
@@ -228,10 +229,7 @@ class Creation:
         """Place the actors that had no node, as far as there is one for them now, or end those that wait in vain."""
         for actor_id, node_id in self._placing.choose_waiting(change, self._pending, news=news):
             if node_id is None:
-                text = "No node of the cluster is the one that the actor has to run on."
-                cause = lease_refused(Reply.SCHEDULING_CANCELLED_UNSCHEDULABLE, text)
-                assert cause is not None, "who is unschedulable dies of it"
-                self._lives.destroy(change, actor_id, cause)
+                self._lives.destroy(change, actor_id, waits_in_vain(self._book.actors[actor_id]))
                 continue
             row = moved(self._book.actors[actor_id], Input.PLACE)
             self._attempts.ask_first(change, row, node_id)

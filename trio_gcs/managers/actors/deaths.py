@@ -116,6 +116,13 @@ def lease_refused(kind: RequestWorkerLeaseReply.SchedulingFailureType, message: 
     return None
 
 
+def waits_in_vain(row: ActorTableData) -> Cause:
+    """No node will ever do for the actor, as the daemon sees it."""
+    text = "The actor's placement group was removed." if row.placement_group_id else "The actor's node is not there."
+    unschedulable = ActorUnschedulableContext(error_message=text)
+    return lambda _: ActorDeathCause(actor_unschedulable_context=unschedulable)
+
+
 def _owner_died(exit_type: WorkerExitType, what: str) -> Cause:
     def cause(row: ActorTableData) -> ActorDeathCause:
         owner = row.owner_address

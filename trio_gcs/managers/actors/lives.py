@@ -23,7 +23,7 @@ from trio_gcs.managers.actors.deaths import Cause
 from trio_gcs.managers.actors.delta import delta_of
 from trio_gcs.managers.actors.mail import Mail
 from trio_gcs.managers.actors.partings import Partings
-from trio_gcs.managers.actors.rows import accepts, born, moved, remember_incarnation
+from trio_gcs.managers.actors.rows import accepts, born, clear_address, moved, remember_incarnation
 from trio_gcs.managers.actors.states import Input
 from trio_gcs.store.ledger import Change
 
@@ -114,6 +114,7 @@ class Lives:
         spec = TaskSpec()
         spec.CopyFrom(self._book.specs[actor_id])
         spec.attempt_number = again.num_restarts
+        clear_address(again)
         self._attempts.place(change, again, spec)
         change.put(self._book.actors, actor_id, again)
         change.put(self._book.specs, actor_id, spec)

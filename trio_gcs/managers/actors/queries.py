@@ -32,10 +32,12 @@ class Queries:
         """The actor with this id, dead or alive, as long as anything is known of it."""
         return self._book.actors.get(actor_id)
 
-    def named(self, namespace: str, name: str) -> tuple[ActorTableData, TaskSpec] | None:
-        """The actor that holds this name. It may be dead and not let go of yet."""
+    def named(self, namespace: str, name: str) -> tuple[ActorTableData, TaskSpec, int] | None:
+        """The actor that holds this name, and when it was granted a worker. It may be dead and not let go of yet."""
         actor_id = self._book.named(namespace, name)
-        return None if actor_id is None else (self._book.actors[actor_id], self._book.specs[actor_id])
+        if actor_id is None:
+            return None
+        return self._book.actors[actor_id], self._book.specs[actor_id], self._book.granted.get(actor_id) or 0
 
     def names(self, namespace: str | None) -> list[tuple[str, str]]:
         """Namespace and name of every named actor that is not dead; all namespaces for None."""
