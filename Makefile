@@ -15,7 +15,7 @@ test:  ## every test, with stock Ray; ARGS='tests/unit -k nodes' for some
 	scripts/environment .venv '.[test,proto]' && scripts/environment .venv-ray '$(RAY)' && scripts/test_tools
 	.venv/bin/python -m pytest $(ARGS)
 
-torture:  ## kill -9 ten thousand times (about half an hour; ARGS='--kills 500'), nothing acknowledged may be lost
+torture:  ## kill -9 ten thousand times (about half an hour; ARGS='--kills 500 --store redis'), nothing acknowledged may be lost
 	scripts/environment .venv '.[test,proto]'
 	.venv/bin/python -m tests.real.durability.torture $(ARGS)
 

@@ -133,8 +133,7 @@ class RedisStore:
             raise StoreError(
                 f"the store {link.name} was written by a newer trio-gcs (schema {int(schema)}, we know {SCHEMA_VERSION})"
             )
-        if layout.lane == TABLES:
-            self._forget_what_another_server_left_behind()
+        self._forget_what_another_server_left_behind()
         claim = ("HSET", layout.lane_key, "schema", SCHEMA_VERSION, "epoch", self._epoch)
         link.ask(claim, ("HSETNX", layout.lane_key, "revision", 0))
         self._revision = self._watch()

@@ -1,7 +1,8 @@
 """Where rows lie in Redis. What stock Ray has, lies where it has it; what only we have, lies where it does not look.
 
 Ray keeps each table as one hash, ``RAY<namespace>@<TABLE>``, with the row's key as field, and the counter of jobs as a
-string. Our own keys begin alike, so that Ray's way to clear a namespace clears ours too.
+string. Our own keys begin alike, so that Ray's way to clear a namespace clears ours too; both lanes have tables of their
+own, which may have the same names.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Layout:
     def __init__(self, namespace: str, lane: str, fields_max: int) -> None:
         self.lane = lane
         self.lane_key = f"RAY{namespace}@trio_gcs:lane:{lane}"
-        self.own_keys_pattern = f"{_escaped(f'RAY{namespace}@trio_gcs:table:')}*"
+        self._own_prefix = f"RAY{namespace}@trio_gcs:table:{lane}:"
+        self.own_keys_pattern = f"{_escaped(self._own_prefix)}*"
         opening, closing = namespace.find("{"), namespace.find("}")
         self.is_in_one_slot = 0 <= opening < closing - 1  # a hash tag, as Redis Cluster reads it
         self.watch: tuple[Command, Command] = (("WATCH", self.lane_key), ("HMGET", self.lane_key, "epoch", "revision"))
@@ -37,7 +39,7 @@ class Layout:
         """The key of a table's hash, or of the counter."""
         if table in OF_RAY or self.is_counter(table):
             return f"{self._prefix}{table}"
-        return f"{self._prefix}trio_gcs:table:{table}"
+        return f"{self._own_prefix}{table}"
 
     def is_counter(self, table: str) -> bool:
         """Whether this table is no hash but one number."""

@@ -7,6 +7,8 @@ what was acknowledged last, or what was asked for since and never answered; noth
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
+import trio
+
 Subject = tuple[str, Hashable]
 
 
@@ -30,6 +32,7 @@ class History:
         self._numbers: list[int] = []
         self._identity: bytes | None = None
         self._revisions: dict[str, int] = {}
+        self._news = trio.Event()
 
     def asked(self, subject: Subject, value: object) -> None:
         """A client asks that the subject have this value, None for no value."""
@@ -42,6 +45,13 @@ class History:
         known.certain, known.possible = value, []
         self.unanswered_count -= 1
         self.acknowledged_count += 1
+        self._news.set()
+
+    async def at_least(self, count: int) -> None:
+        """Wait until so many writes were acknowledged."""
+        while self.acknowledged_count < count:
+            self._news = trio.Event()
+            await self._news.wait()
 
     def certain(self, subject: Subject) -> object:
         """What is known to be there."""

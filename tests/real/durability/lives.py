@@ -116,9 +116,10 @@ async def _kill(process: trio.Process) -> None:
 class Cluster:
     """One store and its history."""
 
-    def __init__(self, mother: Mother, url: str, rng: Random) -> None:
+    def __init__(self, mother: Mother, url: str, rng: Random, namespace: str = "default") -> None:
         self.history = History()
         self.lives_count = 0
+        self._ray_config = json.dumps({"external_storage_namespace": namespace})
         self._mother = mother
         self._url = url
         self._rng = rng
@@ -127,7 +128,7 @@ class Cluster:
         """Check what the last life left, write until this one is killed, and look into the store now and then."""
         if point is None and self._rng.random() < 0.5:
             point = self._random_point()
-        life = await self._mother.start(self._url, point)
+        life = await self._mother.start(self._url, point, ray_config=self._ray_config)
         self.lives_count += 1
         if life.exit_code is None:
             await self._live(life, point)
@@ -170,7 +171,7 @@ class Cluster:
 
     async def look(self) -> None:
         """Read the store itself, while no daemon is on it: nothing is half there, and it has not gone back."""
-        config = RayConfig.read("", {})
+        config = RayConfig.read(self._ray_config, {})
         settings = DaemonSettings(ray_config=config, gcs_config=GcsConfig.from_ray(config), store=self._url)
         async with open_stores(settings) as (store, kv_store):
             self.history.at_revision("tables", await store.last_revision())

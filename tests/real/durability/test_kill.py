@@ -6,19 +6,24 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import trio
 
+from tests.fakes.redis_server import RedisServer
 from tests.real.durability import clients, syscalls
 from tests.real.durability.failpoints import KILLS, Failpoint
-from tests.real.durability.history import Wrong
+from tests.real.durability.history import History, Wrong
 from tests.real.durability.lives import Cluster, mother
 from trio_gcs.rpc.channel import open_channel
 
 LIVES = 12
 
 
-async def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
+async def test_kills_at_random_moments_lose_nothing(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue("redis_server") if store == "redis" else None
+    url = server.url if server is not None else f"sqlite:///{tmp_path}/gcs.sqlite"
     async with mother(tmp_path) as mothers:
-        cluster = Cluster(mothers, f"sqlite:///{tmp_path}/gcs.sqlite", Random(1))
+        cluster = Cluster(mothers, url, Random(1), namespace=tmp_path.name)
         for _ in range(LIVES):
             await cluster.live_and_die()
         await cluster.look()
@@ -47,6 +52,34 @@ async def test_the_checker_notices_a_store_that_breaks_its_word(name: str, tmp_p
                 await cluster.live_and_die(Failpoint(name, 5))
                 await cluster.look()
                 await cluster.live_and_die(Failpoint())
+
+
+async def test_a_redis_that_is_killed_again_and_again_loses_nothing_and_does_not_end_the_daemon(tmp_path: Path) -> None:
+    RedisServer.skip_if_absent()
+    server, history = RedisServer(tmp_path / "redis", "--appendonly", "yes"), History()
+    server.start()
+    try:
+        async with mother(tmp_path) as mothers:
+            life = await mothers.start(server.url)
+            async with open_channel(*life.address) as channel, trio.open_nursery() as nursery:
+                for number in range(4):
+                    nursery.start_soon(clients.Client(f"{number}", channel, history, Random(number)).write)
+                for _ in range(4):
+                    before = history.acknowledged_count
+                    await trio.sleep(0.1)
+                    server.kill()
+                    await trio.sleep(0.1)
+                    await trio.to_thread.run_sync(server.start)
+                    with trio.fail_after(20):
+                        await history.at_least(before + 20)
+                nursery.cancel_scope.cancel()
+            life.kill()
+            await mothers.end(life)
+            life = await mothers.start(server.url)
+            async with open_channel(*life.address) as channel:
+                history.found(await clients.everything(channel))
+    finally:
+        server.kill()
 
 
 async def test_after_a_restart_the_publisher_is_another_one_and_its_sequence_begins_anew(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ async def test_rows_of_rays_tables_lie_where_ray_has_them(redis_server: RedisSer
         assert client.hgetall("RAYlay[out]@ACTOR") == {b"\0\xff": b"row"}
         assert client.get("RAYlay[out]@JobCounter") == b"7"
         assert client.incrby("RAYlay[out]@JobCounter", 1) == 8
-        assert client.hgetall("RAYlay[out]@trio_gcs:table:PLAN") == {b"p": b"ours"}
+        assert client.hgetall("RAYlay[out]@trio_gcs:table:tables:PLAN") == {b"p": b"ours"}
         assert client.hget("RAYlay[out]@trio_gcs:lane:tables", "revision") == b"3"
     await store.aclose()
     again = await RedisStore.open(redis_server.url, TABLES, GcsConfig(redis_namespace="lay[out]"))
@@ -44,7 +44,10 @@ async def test_namespaces_and_lanes_are_apart(redis_server: RedisServer) -> None
     for revision, store in enumerate(stores, start=10):
         await store.commit([Write("NODE", b"%d" % revision, b"x")], revision)
     assert [await store.last_revision() for store in stores] == [10, 11, 12, 13]
-    assert sorted(await rows(stores[0], "NODE")) == [b"10", b"11"]
+    assert sorted(await rows(stores[0], "NODE")) == [b"10", b"11"]  # as Ray's table, where it is in both of ours
+    for revision, store in enumerate(stores, start=14):
+        await store.commit([Write("EVENTS", b"%d" % revision, b"x")], revision)
+    assert [sorted(await rows(store, "EVENTS")) for store in stores] == [[b"14"], [b"15"], [b"16"], [b"17"]]
     for store in stores:
         await store.aclose()
 
