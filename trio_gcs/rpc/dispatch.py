@@ -110,7 +110,7 @@ class Dispatch:
 
     @property
     def counts(self) -> Sequence[MethodCounts]:
-        """The counts of all methods, for a `CallCollector`."""
+        """The counts of all methods, for whoever exports them."""
         return [method.counts for method in self.methods.values()]
 
     def service_names(self) -> set[str]:

@@ -5,11 +5,14 @@ A name of ours cannot be taken: who reads "hybrid" in a configuration may rely o
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-from typing import cast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
 
 from trio_gcs.errors import StartError
 from trio_gcs.scheduling.policies import BUILT_IN, Policy
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "trio_gcs.policies"
 
@@ -19,7 +22,7 @@ def policy_named(name: str) -> Policy:
     policy = BUILT_IN.get(name)
     if policy is not None:
         return policy
-    for entry in entry_points(group=GROUP, name=name):
+    for entry in _entry_points(name):
         try:
             loaded = entry.load()
         except (ImportError, AttributeError) as error:
@@ -32,5 +35,11 @@ def policy_named(name: str) -> Policy:
 
 def policy_names() -> list[str]:
     """All names that are known, ours first."""
-    others = sorted({entry.name for entry in entry_points(group=GROUP)} - set(BUILT_IN))
+    others = sorted({entry.name for entry in _entry_points()} - set(BUILT_IN))
     return [*BUILT_IN, *others]
+
+
+def _entry_points(name: str | None = None) -> Iterable[EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and few daemons ask
+
+    return entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name)

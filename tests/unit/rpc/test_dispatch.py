@@ -11,7 +11,7 @@ from tests.fakes.one_method import GET, OneMethod, get
 from tests.fakes.rpc_world import FakeSettler, messages_of, rpc_world
 from trio_gcs.errors import Code, Invalid, NotFound, StoreError
 from trio_gcs.generated.ray.gcs_service_pb2 import InternalKVGetReply, InternalKVGetRequest
-from trio_gcs.rpc.metrics import CallCollector
+from trio_gcs.rpc.metrics_export import CallCollector
 
 NOW, LATER, POLL, FAIL, CHAT = (f"/test.Echo/{name}" for name in ("Now", "Later", "Poll", "Fail", "Chat"))
 
