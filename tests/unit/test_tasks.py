@@ -233,7 +233,13 @@ async def test_what_a_finished_job_left_fails_after_a_delay(
     await trio.sleep(14.9)
     assert names(ask(tasks, state_filters=[{"state": "RUNNING"}])) == ["Task1"]
     await trio.sleep(0.2)
-    assert sorted(names(ask(tasks, state_filters=[{"state": "FAILED"}]))) == ["Task1", "Task2"]
+    failed = ask(tasks, state_filters=[{"state": "FAILED"}])
+    assert sorted(names(failed)) == ["Task1", "Task2"]
+    assert {"Job finishes"} == {
+        each.state_updates.error_info.error_message[:12]
+        for each in failed.events_by_task
+        if each.task_info.name == "Task1"
+    }, "this beginning is what Ray's users look for"
     tasks.add(report(events(9)))
     assert "Task9" in names(ask(tasks))
     nursery.cancel_scope.cancel()

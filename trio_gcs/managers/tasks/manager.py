@@ -71,7 +71,7 @@ class TaskManager:
     async def _fail_job(self, job: JobTableData) -> None:
         await trio.sleep(self._job_done_delay_s)
         job_id = bytes(job.job_id)
-        message = f"The job {job_id.hex()} finished while this task was still running."
+        message = f"Job finishes ({job_id.hex()}): this task was still running, which counts as failed."
         self._fail(self.storage.of_job(job_id), job.end_time, message)
         if job_id in self.storage.losses:
             self.storage.losses[job_id].end_job()
