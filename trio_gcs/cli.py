@@ -48,6 +48,11 @@ def main() -> None:
     show_default="6380, or the next that is free",
     help="Where the event stream listens for websockets; 0 picks a port, -1: nowhere.",
 )
+@option(
+    "--metrics-port",
+    type=click.IntRange(1, 65535),
+    help="Where Prometheus may scrape /metrics; nowhere by default.",
+)
 @option("--ray-config", default="", help="JSON object of Ray configuration keys, for the whole cluster.")
 @option(
     "--actor-scheduling",

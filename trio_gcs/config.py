@@ -226,6 +226,7 @@ class DaemonSettings:
     log_dir: Path | None = None
     port_file: Path | None = None
     metrics_agent_port: int = -1  # -1: there is no agent
+    metrics_port: int | None = None  # of the page that Prometheus scrapes
     events_ports: tuple[int, ...] = ()  # of the event stream over websocket: the first that is free; empty: none
     auth_token: str | None = field(default=None, repr=False)  # None: everybody may call
     log_format: str = "ray"  # ray, console or json

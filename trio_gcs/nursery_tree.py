@@ -98,6 +98,7 @@ async def run_daemon(
                 port = start_listening(bound)
                 async with (
                     events_served(daemon, events_bound),
+                    metrics_served(dispatch, settings),
                     layer(partial(server.serve, listeners_on(bound))),
                     stopped_at_end(server, health, settings),
                 ):
@@ -112,6 +113,19 @@ async def run_daemon(
 def listeners_on(bound: Sequence[socket.socket]) -> list[trio.SocketListener]:
     """Trio's listeners on sockets that listen already."""
     return [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in bound]
+
+
+@asynccontextmanager
+async def metrics_served(dispatch: Dispatch, settings: DaemonSettings) -> AsyncIterator[None]:
+    """Serve the counts of calls to Prometheus around a block, if there is a port for it."""
+    if settings.metrics_port is None:
+        yield
+        return
+    from trio_gcs.rpc.metrics_export import scraped  # noqa: PLC0415  # who is not scraped does not wait for it
+
+    with scraped(dispatch.counts, settings.hosts[0], settings.metrics_port) as port:
+        log.info("metrics", host=settings.hosts[0], port=port)
+        yield
 
 
 @asynccontextmanager

@@ -47,6 +47,7 @@ def settings_of_person(options: RunOptions) -> DaemonSettings:
         hosts=(options.host,),
         port=options.port,
         events_ports=ports_of_person(options.events_port),
+        metrics_port=options.metrics_port,
         store=sqlite_at(path) if path else options.store,
         node_ip_address=options.host,
         auth_token=token,

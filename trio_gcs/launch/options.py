@@ -21,6 +21,7 @@ class RunOptions:
     host: str
     port: int
     events_port: int | None
+    metrics_port: int | None
     store: str
     auth_token_file: Path | None
     ray_config: str
