@@ -6,7 +6,6 @@ import time
 
 from tests.differential.actors import Cluster, id_of, spec_of
 from tests.differential.claims import holds
-
 from trio_gcs.generated.ray.core_worker_pb2 import PushTaskReply
 
 LARGEST_INT64, LARGEST_INT32 = (1 << 63) - 1, (1 << 31) - 1

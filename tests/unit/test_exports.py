@@ -40,7 +40,7 @@ def test_fields_that_say_nothing_are_written_and_long_integers_are_texts(tmp_pat
     record = line["event_data"]
     assert record["end_time_ms"] == "0"
     assert record["labels"] == {}
-    assert record["death_info"] == {"reason": "UNSPECIFIED", "reason_message": ""}
+    assert "death_info" not in record, "it lives"
 
 
 def test_a_death_of_a_node_says_why(tmp_path: Path) -> None:
@@ -99,3 +99,18 @@ def test_only_the_kinds_asked_for_are_written(tmp_path: Path) -> None:
 )
 def test_the_configuration_says_which_kinds(config: GcsConfig, expected: frozenset[str]) -> None:
     assert kinds_of(config) == expected
+
+
+def test_whole_numbers_are_written_as_such(tmp_path: Path) -> None:
+    node = GcsNodeInfo(node_id=b"n" * 28, resources_total={"CPU": 4.0, "half": 0.5, "much": 1e18})
+    (line,) = lines(tmp_path, "EXPORT_NODE", domain.NodeRegistered(node))
+    assert str(line["event_data"]["resources_total"]) == "{'CPU': 4, 'half': 0.5, 'much': 1e+18}"
+
+
+def test_a_job_always_has_a_whole_runtime_environment(tmp_path: Path) -> None:
+    (line,) = lines(tmp_path, "EXPORT_DRIVER_JOB", domain.JobAdded(JobTableData(job_id=b"job1")))
+    assert set(line["event_data"]["config"]["runtime_env_info"]) == {
+        "runtime_env_config",
+        "serialized_runtime_env",
+        "uris",
+    }

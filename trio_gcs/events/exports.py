@@ -26,6 +26,7 @@ NODE, ACTOR, JOB = "EXPORT_NODE", "EXPORT_ACTOR", "EXPORT_DRIVER_JOB"
 KINDS = (NODE, ACTOR, JOB)
 FOLDER = "export_events"
 EVENT_ID_BYTES = 18
+WHOLE_MAX = 1e15  # beyond it, Ray writes an exponent
 OF_RAY_ITSELF = "_ray_internal_"
 
 
@@ -47,11 +48,10 @@ def _node(node: GcsNodeInfo) -> Line:
         end_time_ms=node.end_time_ms,
         is_head_node=node.is_head_node,
         labels=node.labels,
-        death_info=ExportNodeData.NodeDeathInfo(
-            reason=ExportNodeData.NodeDeathInfo.Reason.Name(node.death_info.reason),
-            reason_message=node.death_info.reason_message,
-        ),
     )
+    if node.state == GcsNodeInfo.DEAD:
+        # Ray gave it the very fields of the original, here as with runtime environments.
+        record.death_info.ParseFromString(node.death_info.SerializeToString())
     return Line(NODE, record)
 
 
@@ -96,8 +96,10 @@ def _job(job: JobTableData) -> Line | None:
         driver_ip_address=job.driver_address.ip_address,
     )
     record.config.metadata.update(job.config.metadata)
-    # Ray gave the exported runtime environment the very fields of the original.
-    record.config.runtime_env_info.ParseFromString(job.config.runtime_env_info.SerializeToString())
+    environment = record.config.runtime_env_info
+    environment.ParseFromString(job.config.runtime_env_info.SerializeToString())
+    environment.uris.SetInParent()
+    environment.runtime_env_config.SetInParent()
     return Line(JOB, record)
 
 
@@ -117,6 +119,15 @@ def kinds_of(config: GcsConfig) -> frozenset[str]:
     if config.ray_events:
         return frozenset()
     return frozenset(KINDS) if config.export_events else frozenset(KINDS).intersection(config.export_events_kinds)
+
+
+def _whole(value: Any) -> Any:
+    """The value with its whole numbers written as such, as Ray's JSON has them: ``1``, not ``1.0``."""
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < WHOLE_MAX else value
 
 
 class Exports:
@@ -151,8 +162,8 @@ class Exports:
             "event_id": self._random_bytes(EVENT_ID_BYTES).hex(),
             "source_type": line.kind,
             "timestamp": self._clock() // 1000,
-            "event_data": MessageToDict(
-                line.record, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+            "event_data": _whole(
+                MessageToDict(line.record, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
             ),
         }
         return json.dumps(about, separators=(",", ":"), sort_keys=True, ensure_ascii=False) + "\n"
