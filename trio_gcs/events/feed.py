@@ -104,6 +104,7 @@ class Feed:
             if all(at >= until for at, until in zip(self._cursor.at, self._until, strict=True)):
                 self._synced = True
                 frames.append(self._shared.envelope(self._shared.form.synced(self.token)))
+                self._cursor.budgeted = not self._cursor.is_behind
             return frames
         self._take(frames, bytes_max, None)
         if not self._cursor.is_behind:
