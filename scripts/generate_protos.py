@@ -30,7 +30,7 @@ PROTOS = REPO / "protos"
 GENERATED = REPO / "trio_gcs" / "generated"
 PACKAGE = "trio_gcs.generated"
 # The folders of protos/ that become upb messages, and the one that comes out of protoc's own include folder.
-TREES = ("google", "grpc", "ray", "trio_gcs")
+TREES = ("google", "grpc", "opentelemetry", "ray", "trio_gcs")
 UPB = ("python", "pyi", "grpclib_python")
 # The files with the services that clients call. betterproto2 makes one module of each package, and takes imports along.
 CLIENT_GENERATED = REPO / "trio_gcs" / "client" / "generated"
@@ -46,8 +46,10 @@ PINNED_VERSION = re.compile(
     r"|^# Protobuf Python Version: .*\n",
     re.MULTILINE,
 )
-FROM_IMPORT = re.compile(r"^from ((?:google\.protobuf|ray|grpc|trio_gcs)(?:\.\w+)*) import (\w+_pb2)\b", re.MULTILINE)
-DOTTED = re.compile(r"(?<![\w./])((?:google\.protobuf|ray|grpc|trio_gcs)\.(?:\w+\.)*\w+_pb2)\b")
+FROM_IMPORT = re.compile(
+    r"^from ((?:google\.protobuf|grpc|opentelemetry|ray|trio_gcs)(?:\.\w+)*) import (\w+_pb2)\b", re.MULTILINE
+)
+DOTTED = re.compile(r"(?<![\w./])((?:google\.protobuf|grpc|opentelemetry|ray|trio_gcs)\.(?:\w+\.)*\w+_pb2)\b")
 MODULE_NAME = re.compile(r"(BuildTopDescriptorsAndMessages\(DESCRIPTOR, ')")
 
 

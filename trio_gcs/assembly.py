@@ -44,6 +44,9 @@ from trio_gcs.managers.sync import SyncRelay
 from trio_gcs.managers.tasks import TaskManager
 from trio_gcs.managers.usage import Counts, UsageTags
 from trio_gcs.managers.workers import WorkerManager
+from trio_gcs.metrics.instruments import Labels, labels
+from trio_gcs.metrics.observed import Observed
+from trio_gcs.metrics.reporter import Reporter
 from trio_gcs.rpc.agent import HeadAgent
 from trio_gcs.rpc.raylets import Raylets
 from trio_gcs.rpc.turns import Turns
@@ -54,7 +57,7 @@ from trio_gcs.services.autoscaler import AutoscalerStateService
 from trio_gcs.services.jobs import JobInfoService
 from trio_gcs.services.kv import InternalKVService
 from trio_gcs.services.node_resources import NodeResourceInfoService
-from trio_gcs.services.nodes import NodeInfoService
+from trio_gcs.services.nodes import RAY_VERSION, NodeInfoService
 from trio_gcs.services.observer import ObserverService
 from trio_gcs.services.placement_groups import PlacementGroupInfoService
 from trio_gcs.services.pubsub import (
@@ -96,7 +99,15 @@ class Daemon:
             clock=wall_clock_ms,
             random_bytes=os.urandom,
         )
-        listeners = [self.recorder.record, *_exports(settings)]
+        self.observed = Observed(wall_clock_ms)
+        self.reporter = Reporter(
+            self.agent,
+            lambda: self.observed.instruments,
+            common=_common_labels(settings),
+            period_s=config.metrics_period_s / 2,
+            clock=wall_clock_ms,
+        )
+        listeners = [self.recorder.record, self.observed.hear, *_exports(settings)]
         event_log = EventLog(structlog.get_logger("events"))
         outlet = Outlet(self.control_plane, self.observability, event_log, listeners=listeners)
         reactions: dict[type[Any], Sequence[Reaction]] = {}
@@ -237,6 +248,9 @@ class Daemon:
         managers.nodes.recover()
         for node in managers.nodes.alive_nodes():
             self.recorder.meet(node)
+        self.observed.meet(
+            managers.actors.queries.registered(), managers.placement_groups.queries.select(None), managers.jobs.all()
+        )
         managers.resources.recover(managers.nodes.alive_nodes())
         managers.workers.recover()
         managers.placement_groups.recover(self._is_job_alive)
@@ -302,6 +316,16 @@ def _usage_counts(managers: Managers) -> Counts:
         "num_normal_tasks": tasks_of(TaskType.NORMAL_TASK),
         "num_drivers": tasks_of(TaskType.DRIVER_TASK),
     }
+
+
+def _common_labels(settings: DaemonSettings) -> Labels:
+    return labels(
+        Component="gcs_server",
+        NodeAddress=settings.node_ip_address,
+        SessionName=settings.session_name,
+        Version=RAY_VERSION,
+        WorkerId="",
+    )
 
 
 def _exports(settings: DaemonSettings) -> list[Listener]:

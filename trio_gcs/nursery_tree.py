@@ -84,7 +84,7 @@ async def run_daemon(
                     daemon.raylets.serve, daemon.workers.serve
                 ),  # errands of the ledger call them, so they outlive it
                 layer(daemon.agent.serve),
-                layer(daemon.recorder.serve),
+                layer(daemon.recorder.serve, daemon.reporter.serve),
                 layer(daemon.ledger.serve, daemon.kv_ledger.serve),
                 drained_at_end(daemon),
                 layer(managers.nodes.serve, managers.resources.serve, managers.runtime_env.serve),

@@ -11,6 +11,8 @@ import trio
 from grpclib.exceptions import GRPCError
 
 from trio_gcs.errors import RemoteError
+from trio_gcs.generated.opentelemetry.metrics_grpc import MetricsServiceStub
+from trio_gcs.generated.opentelemetry.metrics_pb2 import ExportMetricsServiceRequest
 from trio_gcs.generated.ray.events_event_aggregator_service_grpc import EventAggregatorServiceStub
 from trio_gcs.generated.ray.events_event_aggregator_service_pb2 import AddEventsReply, AddEventsRequest
 from trio_gcs.generated.ray.reporter_grpc import ReporterServiceStub
@@ -31,6 +33,7 @@ class HeadAgent:
         self._found = trio.Event()
         self._port = 0
         self._events: EventAggregatorServiceStub | None = None
+        self._metrics: MetricsServiceStub | None = None
         self.ready = trio.Event()
         self.found_at(port)
 
@@ -48,6 +51,7 @@ class HeadAgent:
         async with trio.open_nursery() as nursery:
             await nursery.start(channel.run)
             self._events = channel.stub(EventAggregatorServiceStub)
+            self._metrics = channel.stub(MetricsServiceStub)
             await self._until_healthy(channel.stub(ReporterServiceStub))
             self.ready.set()
             await trio.sleep(math.inf)
@@ -66,5 +70,13 @@ class HeadAgent:
         assert self._events is not None, "nobody sends before the agent is ready"
         try:
             return await self._events.AddEvents(request, timeout=timeout_s)
+        except GRPCError as error:
+            raise RemoteError(error.status.value, error.message or "") from error
+
+    async def export_metrics(self, request: ExportMetricsServiceRequest, timeout_s: float) -> None:
+        """Hand over metrics, once it is `ready`. Raises :class:`RemoteError`."""
+        assert self._metrics is not None, "nobody sends before the agent is ready"
+        try:
+            await self._metrics.Export(request, timeout=timeout_s)
         except GRPCError as error:
             raise RemoteError(error.status.value, error.message or "") from error
