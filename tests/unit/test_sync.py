@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -261,25 +260,6 @@ def test_messages_of_no_known_kind_are_ignored() -> None:
 
 
 Key = tuple[bytes, int]
-
-
-def test_whoever_invents_nodes_is_soon_not_heard_but_a_node_that_speaks_for_itself_always_is() -> None:
-    wire = Wire()
-    wire.relay = SyncRelay(wire.heard.apply_report, wire.heard.healthy.append, entries_max=3)
-    liar, node = wire.connect(A), wire.connect(B)
-    wire.say(liar, *(view(bytes([number]) * 28, 1) for number in range(10)))
-    assert len(wire.heard.reports) == 3
-    wire.say(node, view(B, 1), commands(B, 1))
-    assert {(B, RESOURCE_VIEW, 1), (B, COMMANDS, 1)} <= wire.told(liar)
-
-
-def test_a_million_messages_that_are_ignored_are_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    wire = Wire()
-    odd = wire.connect(A)
-    for _ in range(100):
-        wire.say(odd, RaySyncMessage(version=1, node_id=b"abc"))
-        wire.say(odd, RaySyncMessage(version=1, node_id=A, sync_message=b"\xff"))
-    assert len(caplog.records) == 1
 
 
 class QueuedConnection:
