@@ -1,7 +1,7 @@
 # Each target makes what it needs and works on a fresh clone; PYTHON=... chooses the Python (3.11 or newer).
 RAY := ray[default]==2.60.0
 
-.PHONY: run demo test torture check proto diagrams bench
+.PHONY: run demo test torture check proto diagrams bench sim
 
 run:  ## the head process, with a SQLite store in ~/.local/state/trio-gcs
 	scripts/environment .venv .
@@ -34,3 +34,7 @@ diagrams:  ## docs/states.md anew, after a change of a table of states
 bench:  ## figures beside those of Ray's own gcs_server, into docs/benchmarks.md
 	scripts/environment .venv '.[test]' && scripts/environment .venv-ray '$(RAY)' && scripts/test_tools
 	.venv/bin/python -m bench --out docs/benchmarks.md $(ARGS)
+
+sim:  ## the simulated cluster: make sim SEED=7 tells one story, SEED=0 COUNT=1000 runs many
+	scripts/environment .venv '.[test]'
+	.venv/bin/python -m tests.sim --seed $(or $(SEED),0) --count $(or $(COUNT),1)

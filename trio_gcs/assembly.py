@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -26,7 +25,7 @@ from trio_gcs.events.publisher import Publisher, PublisherLimits, SubscriberID
 from trio_gcs.events.recorder import Recorder
 from trio_gcs.events.things import KINDS_OF_TABLES
 from trio_gcs.generated.ray.common_pb2 import TaskType
-from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad, ResourceLoad
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad, PlacementGroupTableData, ResourceLoad
 from trio_gcs.ids import ClusterID
 from trio_gcs.managers.actors import ActorManager
 from trio_gcs.managers.actors.placing import ByRaylets, Placing
@@ -73,6 +72,7 @@ from trio_gcs.services.workers import WorkerInfoService
 from trio_gcs.store.base import Store
 from trio_gcs.store.ledger import Change, Ledger, Reaction
 from trio_gcs.store.witness import Witness
+from trio_gcs.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from grpclib._typing import IServable
@@ -84,12 +84,15 @@ LAST_ANSWERS_S = 1.0
 class Daemon:
     """All parts of one daemon. ``store`` keeps the tables, ``kv_store`` the key-value pairs in a lane of their own."""
 
-    def __init__(self, settings: DaemonSettings, store: Store, kv_store: Store) -> None:
+    def __init__(
+        self, settings: DaemonSettings, store: Store, kv_store: Store, around: Surroundings | None = None
+    ) -> None:
         config = settings.gcs_config
+        self._around = around = around or Surroundings()
         self.settings = settings
         self.witness = Witness()
-        self.control_plane = _publisher(CONTROL_PLANE_CHANNELS, config)
-        self.observability = _publisher(OBSERVABILITY_CHANNELS, config, bounded=OBSERVABILITY_CHANNELS)
+        self.control_plane = _publisher(around, CONTROL_PLANE_CHANNELS, config)
+        self.observability = _publisher(around, OBSERVABILITY_CHANNELS, config, bounded=OBSERVABILITY_CHANNELS)
         self.agent = HeadAgent(settings.metrics_agent_port, token=settings.auth_token)
         self.recorder = Recorder(
             self.agent,
@@ -115,8 +118,8 @@ class Daemon:
         self.ledger = Ledger(store, outlet, reactions, self.witness, self.hub.tables)
         self.kv_ledger = Ledger(kv_store, witness=self.witness, follower=self.hub.keys)
         self.epoch = Epoch((self.ledger, self.kv_ledger), os.urandom)
-        self.raylets = Raylets(self._address_of, config, token=settings.auth_token)
-        self.workers = Workers(self.raylets, config, token=settings.auth_token)
+        self.raylets = Raylets(self._address_of, config, token=settings.auth_token, open_channel=around.open_channel)
+        self.workers = Workers(self.raylets, config, token=settings.auth_token, open_channel=around.open_channel)
         self.leases: LeaseQueue | None = None
         self.managers = self._managers(config)
         reactions.update(reactions_of(self.managers, Connections(self.raylets, self.workers)))
@@ -134,7 +137,7 @@ class Daemon:
         )
 
     def _managers(self, config: GcsConfig) -> Managers:
-        ledger, clock = self.ledger, wall_clock_ms
+        ledger, clock = self.ledger, self._around.clock
         kv = KVManager(self.kv_ledger)
         nodes = NodeManager(ledger, self.raylets, config, clock)
         workers = WorkerManager(ledger, kv, config.dead_workers_max)
@@ -174,11 +177,11 @@ class Daemon:
                 config=config,
                 clock=clock,
                 placing=self._placing(nodes, resources, config),
-                random_bytes=os.urandom,
+                random_bytes=self._around.random_bytes,
                 is_worker_dead=workers.is_dead,
             ),
             functions=FunctionManager(ledger, kv),
-            runtime_env=RuntimeEnvManager(ledger, kv, os.urandom),
+            runtime_env=RuntimeEnvManager(ledger, kv, self._around.random_bytes),
             tasks=TaskManager(config),
             autoscaler=AutoscalerManager(
                 ledger,
@@ -195,13 +198,24 @@ class Daemon:
 
     def _placing(self, nodes: NodeManager, resources: ResourceManager, config: GcsConfig) -> Placing:
         if not config.gcs_actor_scheduling:
-            return ByRaylets(nodes, SystemRandom())
-        self.leases = LeaseQueue(self.ledger, resources, config=config, rng=SystemRandom(), wake=self._wake_actors)
+            return ByRaylets(nodes, self._around.rng)
+        self.leases = LeaseQueue(
+            self.ledger,
+            resources,
+            config=config,
+            rng=self._around.rng,
+            wake=self._wake_actors,
+            is_group_gone=self._is_group_gone,
+        )
         return self.leases
 
     async def _wake_actors(self) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         self.managers.actors.place_waiting(news=False)
+
+    def _is_group_gone(self, group_id: bytes) -> bool:
+        group = self.managers.placement_groups.queries.get(group_id)
+        return group is None or group.state == PlacementGroupTableData.REMOVED
 
     def _hear_of_node(self, node_id: bytes) -> None:
         if self.leases is not None and self.leases.may_place(node_id):
@@ -336,12 +350,14 @@ def _exports(settings: DaemonSettings) -> list[Listener]:
     return [exports.write]
 
 
-def _publisher(channels: frozenset[int], config: GcsConfig, bounded: Iterable[int] = ()) -> Publisher[Any]:
+def _publisher(
+    around: Surroundings, channels: frozenset[int], config: GcsConfig, bounded: Iterable[int] = ()
+) -> Publisher[Any]:
     limits = PublisherLimits(
         batch_messages_max=config.publish_batch_messages_max,
         reply_bytes_max=config.message_bytes_max,
         topic_bytes_max=config.publisher_queue_bytes_max,
         subscriber_timeout_s=config.subscriber_timeout_s,
     )
-    publisher_id = os.urandom(SubscriberID.SIZE)
+    publisher_id = around.random_bytes(SubscriberID.SIZE)
     return Publisher(publisher_id, channels, structlog.get_logger("pubsub"), bounded=bounded, limits=limits)

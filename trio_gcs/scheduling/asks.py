@@ -29,7 +29,8 @@ class LeaseClass(NamedTuple):
     """What all leases of a class have in common.
 
     ``takes`` is what a lease takes from its node, which may be less than it must find there. ``names_node`` says that
-    no node that may come later can do: where there is none now, waiting is in vain.
+    no node that may come later can do: where there is none now, waiting is in vain. So it is in a placement group that is
+    gone.
     """
 
     key: bytes
@@ -37,6 +38,7 @@ class LeaseClass(NamedTuple):
     asks: tuple[Ask, ...]
     takes: Amounts
     names_node: bool
+    group_id: bytes
     shape: Mapping[str, float]
     selectors: tuple[LabelSelector, ...]
 
@@ -66,6 +68,7 @@ def lease_class(spec: TaskSpec, tuning: Tuning, default_policy: str) -> LeaseCla
         asks=asks,
         takes=request_of(dict(spec.required_resources)),
         names_node=bound or all(_names_node(ask.request.selector) for ask in asks),
+        group_id=spec.scheduling_strategy.placement_group_scheduling_strategy.placement_group_id,
         shape=shape,
         selectors=tuple(selector for selector in selectors if selector.label_constraints),
     )

@@ -86,6 +86,7 @@ class LeaseQueue:
         config: GcsConfig,
         rng: Random,
         wake: Callable[[], Awaitable[None]],
+        is_group_gone: Callable[[bytes], bool] = lambda group_id: False,
     ) -> None:
         self._leases: Table[bytes] = ledger.table("LEASE", None, indexes={"by_class": lambda key: (key,)})
         self._classes: Table[ClassRow] = ledger.table("LEASE_CLASS", None)
@@ -93,6 +94,7 @@ class LeaseQueue:
         self._cluster = cluster
         self._rng = rng
         self._wake = wake
+        self._is_group_gone = is_group_gone
         self._tuning = tuning_of(config)
         self._default_policy = config.actor_policy
         self._policies = {**BUILT_IN, config.actor_policy: policy_named(config.actor_policy)}
@@ -147,7 +149,9 @@ class LeaseQueue:
         if not len(self._classes):
             return False
         view = self._cluster.view(node_id)
-        return view is not None and any(_concerns(view, row) for row in self._classes.values())
+        if view is None:
+            return False
+        return any(_concerns(view, row) or self._is_hopeless(row.lease_class) for row in self._classes.values())
 
     def load(self) -> ResourceLoad:
         """What waits here, as raylets tell what waits there."""
@@ -194,7 +198,7 @@ class LeaseQueue:
                 change.put(self._taken, head, Taken(choice.node_id, row.lease_class.takes))
                 self._last = choice.node_id
                 yield head, choice.node_id
-            elif choice.outcome is Outcome.INFEASIBLE and row.lease_class.names_node:
+            elif choice.outcome is Outcome.INFEASIBLE and self._is_hopeless(row.lease_class):
                 self._leave(change, head)
                 yield head, None
             else:
@@ -202,6 +206,10 @@ class LeaseQueue:
                 if waiting is not row.waiting:
                     change.put(self._classes, key, row._replace(waiting=waiting))
                 return
+
+    def _is_hopeless(self, wanted: LeaseClass) -> bool:
+        """Whether no node that may come later will do."""
+        return wanted.names_node or (wanted.group_id != b"" and self._is_group_gone(wanted.group_id))
 
     def _chosen(self, wanted: LeaseClass) -> Choice:
         """The best that any ask of the class can get; an earlier one wins where both get as much."""
