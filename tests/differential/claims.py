@@ -30,7 +30,7 @@ class Run(threading.Thread):
         super().__init__(name=f"{case} on {server.name}")
         self.server = server
         self.observations: list[str] = []
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self._scenario, self._case = scenario, case
 
     def run(self) -> None:
@@ -42,7 +42,7 @@ class Run(threading.Thread):
                     self._scenario(gcs)
                 finally:
                     gcs.settle()
-        except BaseException as error:  # noqa: BLE001 - it is told in the thread of the test
+        except Exception as error:  # noqa: BLE001 - it is told in the thread of the test
             self.error = error
 
 
@@ -98,7 +98,7 @@ def _compare(stock: Run, ours: Run) -> None:
     assert stock.observations, "a claim sees something"
 
 
-def _where(error: BaseException) -> str:
+def _where(error: Exception) -> str:
     trace = error.__traceback__
     lines = []
     while trace is not None:
