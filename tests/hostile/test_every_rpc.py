@@ -5,6 +5,7 @@ meanwhile, and its neighbour is served.
 """
 
 import os
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -15,7 +16,7 @@ from grpclib.exceptions import GRPCError
 from tests.hostile.liars import lying
 from tests.hostile.nasty import Nasty, broken
 from tests.hostile.seeds import KNOWN, PREFIX, cluster, honest, seeds
-from tests.hostile.victim import victim
+from tests.hostile.victim import IMPATIENT, victim
 from trio_gcs.assembly import Daemon
 from trio_gcs.config import DaemonSettings, GcsConfig
 from trio_gcs.ids import ClusterID
@@ -66,23 +67,32 @@ def requests(path, kind, nasty, sensible):
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_no_message_ends_the_daemon_or_keeps_it_from_its_neighbours(seed):
-    await attack(seed, "memory:")
+    await attack(seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_whoever_is_told_what_happens_hears_it_to_the_end(seed, tmp_path):
+    everything = replace(IMPATIENT, export_events=True, ray_events=True, ray_events_period_s=0.05, metrics_period_s=0.1)
+    await attack(seed + 2000, everything, log_dir=tmp_path, events_ports=(0,), metrics_agent_port=1, node_id="ab" * 28)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_whatever_was_stored_the_daemon_starts_again(seed, tmp_path):
     store = f"sqlite:///{tmp_path}/gcs.sqlite"
-    await attack(seed + 1000, store)
+    await attack(seed + 1000, store=store)
     async with victim(store=store) as it:
         await it.check()
 
 
-async def attack(seed, store):
+async def attack(seed, config=IMPATIENT, **settings):
     rng = Random(seed)
-    async with lying(rng, KNOWN) as liar, victim(store=store) as it:
+    async with lying(rng, KNOWN) as liar, victim(config, **settings) as it:
         liar.honest = honest(liar.port, rng)
         nasty, sensible = Nasty(rng, {**KNOWN, "port": [liar.port]}), seeds(liar.port)
         callers = [await it.caller() for _ in range(3)]
+        if it.events_port:
+            for form in ("json", "binary"):
+                await it.subscriber(form)
         todo = [
             (path, octets)
             for path, kind in METHODS.items()

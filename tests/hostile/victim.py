@@ -5,7 +5,9 @@ however politely the caller was refused. Its ledgers are found in the tree of ta
 """
 
 import gc
+import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +16,7 @@ import structlog
 import trio
 from grpclib.const import Cardinality
 from grpclib.exceptions import GRPCError
+from trio_websocket import connect_websocket_url
 
 from trio_gcs.config import DaemonSettings, GcsConfig
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
@@ -112,6 +115,19 @@ class Victim:
         await self._nursery.start(channel.run)
         return Caller(channel)
 
+    async def subscriber(self, form) -> None:
+        """Follow everything over websocket, as long as the daemon runs; whoever is cut off raises."""
+        url = f"ws://127.0.0.1:{self.events_port}/v1/events?from=snapshot&format={form}"
+        connection = await connect_websocket_url(self._nursery, url, max_message_size=1 << 30)
+
+        async def read() -> None:
+            while True:
+                message = await connection.get_message()
+                if form == "json":
+                    json.loads(message, parse_constant=_no_constant)
+
+        self._nursery.start_soon(read)
+
     def table(self, name):
         return next(tables[name] for ledger in self.ledgers if name in (tables := ledger._tables))
 
@@ -147,6 +163,10 @@ class Victim:
         assert not self.tracebacks, "\n".join(self.tracebacks)
 
 
+def _no_constant(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
 def assert_indexes_agree(table) -> None:
     """Every index finds exactly the rows that say so of themselves."""
     for name, values_of in table._indexes.items():
@@ -180,7 +200,7 @@ class _Keep(logging.Handler):
 
 
 @asynccontextmanager
-async def victim(config: GcsConfig = IMPATIENT, store: str = "memory:") -> Iterator[Victim]:
+async def victim(config: GcsConfig = IMPATIENT, **more) -> Iterator[Victim]:
     """Run a daemon and its neighbour around an attack, and look at both afterwards."""
     logged: list[dict] = []
     tracebacks: list[str] = []
@@ -198,12 +218,14 @@ async def victim(config: GcsConfig = IMPATIENT, store: str = "memory:") -> Itera
     structlog.configure(processors=[keep], cache_logger_on_first_use=False)
     forward = _Keep(logged)
     logging.root.addHandler(forward)
-    settings = DaemonSettings(ray_config=RayConfig.read(), gcs_config=config, store=store)
+    settings = DaemonSettings(ray_config=RayConfig.read(), gcs_config=config, **more)
     try:
         async with trio.open_nursery() as nursery, trio.open_nursery() as callers:
             port = await nursery.start(run_daemon, settings)
             it = Victim(port, config, _ledgers(), callers)
             it.tracebacks, it.logged = tracebacks, logged
+            urls = [event["url"] for event in logged if "url" in event]
+            it.events_port = int(re.search(r":(\d+)/", urls[0])[1]) if urls else None
             await callers.start(it.neighbour)
             yield it
             await it.neighbour_served()

@@ -35,10 +35,10 @@ class Refusal(Exception):
 
 def read_wish(target: str) -> tuple[Wish, str]:
     """What is asked for, and in which form; raises :class:`Refusal`."""
-    url = urlsplit(target)
-    if url.path != PATH:
-        raise Refusal(404, f"the event stream is at {PATH}")
     try:
+        url = urlsplit(target)
+        if url.path != PATH:
+            raise Refusal(404, f"the event stream is at {PATH}")
         given = parse_qsl(url.query, keep_blank_values=True, max_num_fields=_PARAMETERS_MAX, errors="strict")
         single: dict[str, str] = {}
         lists: dict[str, list[str]] = {}
@@ -71,10 +71,17 @@ def check(headers: Sequence[tuple[bytes, bytes]], subprotocols: Sequence[str], t
     """Refuse who may not: without the token, or a page of another site in somebody's browser."""
     first = {name.lower(): value for name, value in reversed(headers)}
     origin, host = first.get(b"origin"), first.get(b"host", b"")
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") != host:
+    if origin is not None and _host_of(origin) != host:
         raise Refusal(403, "pages of other origins may not connect")
     if token is not None and not _shows(token.encode(), first.get(b"authorization"), subprotocols):
         raise Refusal(401, "the token is missing or wrong")
+
+
+def _host_of(origin: bytes) -> bytes | None:
+    try:
+        return urlsplit(origin.decode("latin-1")).netloc.encode("latin-1")
+    except ValueError:  # of a host that is none
+        return None
 
 
 def _shows(token: bytes, authorization: bytes | None, subprotocols: Sequence[str]) -> bool:

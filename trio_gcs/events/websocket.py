@@ -38,7 +38,14 @@ _SHORT: Final = 126
 _MEDIUM: Final = 1 << 16
 _OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _ACCEPT_PAUSE_S: Final = 0.1
-_ENDS_OF_CONNECTIONS: Final = (ConnectionClosed, ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
+# wsproto decodes some headers as ASCII, whatever they are; nothing of ours is decoded while a connection is served.
+_ENDS_OF_CONNECTIONS: Final = (
+    ConnectionClosed,
+    ProtocolError,
+    UnicodeDecodeError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+)
 
 
 @dataclass(frozen=True, slots=True)
