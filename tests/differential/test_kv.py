@@ -95,7 +95,7 @@ def test_the_keys_of_no_namespace_are_those_of_all(gcs):
 def test_the_server_keeps_pairs_of_its_own(gcs):
     gcs.kv.InternalKVGet(key=b"__autoscaler_v2_enabled", namespace=b"__autoscaler")
     pid = gcs.kv.InternalKVGet.quiet(key=b"gcs_pid").value
-    gcs.note(f"gcs_pid is a number: {int(pid) > 0}")
+    gcs.note(f"gcs_pid is a number: {pid == b'%d' % int(pid)}")
     cluster_id = gcs.nodes.GetClusterId.quiet().cluster_id
     kept = gcs.kv.InternalKVGet.quiet(key=b"ray_cluster_id", namespace=b"cluster").value
     gcs.note(f"the cluster's id is kept: {kept == cluster_id}")

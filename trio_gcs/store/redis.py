@@ -21,6 +21,7 @@ from trio_gcs.errors import StartError, StoreError
 from trio_gcs.store.base import Page, Write
 from trio_gcs.store.redis_layout import PAIRS, TABLES, Layout
 from trio_gcs.store.redis_link import Away, Command, Link
+from trio_gcs.store.urls import PID_MARK
 
 __all__ = ["PAIRS", "TABLES", "RedisStore"]
 
@@ -142,7 +143,7 @@ class RedisStore:
         """Rows of tables that only we have say what we were about. If stock Ray's server ran since, that is long past."""
         link, layout = self._link, self._layout
         (last_daemon,) = link.ask(("HGET", layout.key("KV"), "gcs_pid"))
-        if last_daemon is None or last_daemon.startswith(b"+"):
+        if last_daemon is None or last_daemon.startswith(PID_MARK):
             return
         cursor: Any = b"0"
         while True:

@@ -53,7 +53,7 @@ async def test_namespaces_and_lanes_are_apart(redis_server: RedisServer) -> None
 
 
 @pytest.mark.parametrize(
-    ("last_daemon", "is_kept"), [(None, True), (b"+77", True), (b"77", False)], ids=["none", "ours", "stock"]
+    ("last_daemon", "is_kept"), [(None, True), (b"077", True), (b"77", False)], ids=["none", "ours", "stock"]
 )
 async def test_what_we_were_about_is_forgotten_once_stock_rays_server_ran(
     last_daemon: bytes | None, is_kept: bool, redis_server: RedisServer
