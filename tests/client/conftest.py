@@ -12,7 +12,7 @@ TOKEN_SETUP = Setup.of({}, token=True)
 
 
 def start(name: str, setup: Setup) -> Server:
-    executable = OURS if name == "trio-gcs" else stock_executable()
+    executable = OURS if name.startswith("trio-gcs") else stock_executable()
     if executable is None:
         pytest.skip(f"there is no Ray below {RAY_PYTHON.parent.parent}: `make test` installs it")
     server = Server(name, executable, setup)
@@ -20,12 +20,18 @@ def start(name: str, setup: Setup) -> Server:
     return server
 
 
-@pytest.fixture(scope="session", params=["trio-gcs", "stock"])
+@pytest.fixture(scope="session", params=["trio-gcs", "trio-gcs by Ray's pubsub", "stock"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     server = start(request.param, Setup.of({}))
     yield server
     assert server.is_running, server.last_words()
     server.stop()
+
+
+@pytest.fixture
+def use_stream(server: Server) -> bool | None:
+    """How rows are followed: as the client finds out itself, or never over the event stream."""
+    return False if "pubsub" in server.name else None
 
 
 @pytest.fixture(scope="session", params=["trio-gcs", "stock"])

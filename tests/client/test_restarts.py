@@ -54,12 +54,15 @@ def daemon(tmp_path):
     return Daemon(tmp_path)
 
 
-async def test_what_happened_while_the_server_was_out_of_reach_is_told_once(daemon):
+@pytest.mark.parametrize("use_stream", [True, False], ids=["events", "pubsub"])
+async def test_what_happened_while_the_server_was_out_of_reach_is_told_once(daemon, use_stream):
     one, two, three, worker, job_id = node_row(), node_row(), node_row(), worker_row(), JobID(b"\1\0\0\0")
     spec = actor_spec(job_id)
     async with AsyncExitStack() as stack:
         with daemon.running():
-            client = await stack.enter_async_context(open_client(daemon.address, patience=PATIENT))
+            client = await stack.enter_async_context(
+                open_client(daemon.address, patience=PATIENT, use_stream=use_stream)
+            )
             nodes, jobs, actors, ends, cache = [
                 await stack.enter_async_context(context)
                 for context in (
@@ -99,11 +102,14 @@ async def test_what_happened_while_the_server_was_out_of_reach_is_told_once(daem
             assert (last.node_id, last.state) == (two.node_id, dead)
 
 
-async def test_a_subscription_that_waits_notices_a_restart_by_itself(daemon):
+@pytest.mark.parametrize("use_stream", [True, False], ids=["events", "pubsub"])
+async def test_a_subscription_that_waits_notices_a_restart_by_itself(daemon, use_stream):
     row = node_row()
     async with AsyncExitStack() as stack:
         with daemon.running():
-            client = await stack.enter_async_context(open_client(daemon.address, patience=PATIENT))
+            client = await stack.enter_async_context(
+                open_client(daemon.address, patience=PATIENT, use_stream=use_stream)
+            )
             following = await stack.enter_async_context(client.nodes.subscribe(row.node_id))
             await following.ready()
         async with trio.open_nursery() as nursery:

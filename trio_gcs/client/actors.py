@@ -130,7 +130,14 @@ class Actors(Accessor):
             found = await self._find(ActorID(key), None)
             return [] if found is None else [found]
 
-        source = Source(fetch=fetch, key=lambda row: row.actor_id, merge=_merged, supersedes=_supersedes)
+        source = Source(
+            key=lambda row: row.actor_id,
+            is_final=lambda _: False,  # one that is dead may be called back
+            fetch=fetch,
+            merge=_merged,
+            supersedes=_supersedes,
+            parse=Actor.parse,
+        )
         topics = Topics(kind="actor", channel=messages.ChannelType.GCS_ACTOR_CHANNEL, key=key)
         async with self._following(topics, source) as following:
             yield following

@@ -124,6 +124,10 @@ class Calls:
             await trio.sleep(pause_s)
         raise AssertionError("pauses have no end")
 
+    def metadata(self) -> dict[str, str] | None:
+        """What goes with each call: whose cluster it is meant for."""
+        return {"ray_cluster_id": self.cluster_id.hex()} if self.cluster_id is not None else None
+
     async def link(self, deadline_s: float) -> object:
         """Wait for a connection, and return what stands for it: another object if it is another connection."""
         try:
@@ -136,9 +140,8 @@ class Calls:
         left_s = deadline_s - trio.current_time()
         if left_s <= 0:
             raise DeadlineExceeded(f"{self.address}: no answer in time")
-        metadata = {"ray_cluster_id": self.cluster_id.hex()} if self.cluster_id is not None else None
         try:
-            reply = await method(request, timeout=left_s, metadata=metadata)
+            reply = await method(request, timeout=left_s, metadata=self.metadata())
         except GRPCError as error:
             raise error_of_grpc(error) from error
         status = getattr(reply, "status", None)

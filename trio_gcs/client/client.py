@@ -17,6 +17,7 @@ from trio_gcs.client.jobs import Jobs
 from trio_gcs.client.node_cache import NodeCache, open_node_cache
 from trio_gcs.client.node_resources import NodeResources
 from trio_gcs.client.nodes import Nodes
+from trio_gcs.client.observer import Observer
 from trio_gcs.client.placement_groups import PlacementGroups
 from trio_gcs.client.plain_nursery import open_plain_nursery
 from trio_gcs.client.publisher import Publisher
@@ -33,9 +34,9 @@ class GcsClient:
     subscriptions go on after a restart of the server, without losing what happened meanwhile.
     """
 
-    def __init__(self, calls: Calls, nursery: trio.Nursery) -> None:
+    def __init__(self, calls: Calls, nursery: trio.Nursery, *, use_stream: bool | None = None) -> None:
         self._calls = calls
-        feeds = Feeds(calls, nursery)
+        self._feeds = feeds = Feeds(calls, nursery, use_stream=use_stream)
         self.actors = Actors(calls, feeds)
         self.jobs = Jobs(calls, feeds)
         self.nodes = Nodes(calls, feeds)
@@ -48,6 +49,7 @@ class GcsClient:
         self.runtime_env = RuntimeEnv(calls, feeds)
         self.autoscaler = Autoscaler(calls, feeds)
         self.publisher = Publisher(calls, feeds)
+        self.observer = Observer(calls)
 
     @property
     def address(self) -> Address:
@@ -61,6 +63,10 @@ class GcsClient:
             raise ServerError("the client has not met its cluster yet")
         return self._calls.cluster_id
 
+    async def follows_events(self) -> bool:
+        """Whether rows are followed over the event stream, and not by Ray's pubsub."""
+        return await self._feeds.have_stream()
+
     def node_cache(self) -> AbstractAsyncContextManager[NodeCache]:
         """Keep all nodes in memory and up to date: ``async with client.node_cache() as cache``."""
         return open_node_cache(self.nodes)
@@ -68,14 +74,19 @@ class GcsClient:
 
 @asynccontextmanager
 async def open_client(
-    address: str | None = None, *, token: str | None = None, patience: Patience | None = None
+    address: str | None = None,
+    *,
+    token: str | None = None,
+    patience: Patience | None = None,
+    use_stream: bool | None = None,
 ) -> AsyncIterator[GcsClient]:
     """Connect to a GCS for the length of the block; raises a ClientError if there is none that lets us in.
 
-    Address and token are found as `trio_gcs.client.address` says where they are not given.
+    Address and token are found as `trio_gcs.client.address` says where they are not given. Subscriptions to rows use the
+    event stream where the server has it, and Ray's pubsub elsewhere, or as ``use_stream`` says.
     """
     calls = Calls(find_address(address), token=find_token(token), patience=patience)
     async with open_plain_nursery() as nursery:
         await nursery.start(calls.serve)
         await calls.greet()
-        yield GcsClient(calls, nursery)
+        yield GcsClient(calls, nursery, use_stream=use_stream)

@@ -31,6 +31,7 @@ class Following(ABC, Generic[Row]):
 
     def __init__(self) -> None:
         self._rows: dict[bytes, Row] = {}
+        self._latest: dict[bytes, Row] = {}  # with what is in `_ready`
         self._ready: deque[tuple[bytes, Row]] = deque()
 
     @property
@@ -68,6 +69,14 @@ class Following(ABC, Generic[Row]):
                     return row
         raise DeadlineExceeded(f"it did not come about within {timeout_s:g} s")
 
+    def _note(self, source: "Source[Row]", row: Row) -> None:
+        """Have a row read, if it is news."""
+        key = source.key(row)
+        known = self._latest.get(key)
+        if known is None or (known != row and not source.is_final(known)):
+            self._latest[key] = row
+            self._ready.append((key, row))
+
     @abstractmethod
     async def _advance(self) -> None:
         """Wait for something to happen, and put what it changed into `_ready`. Nothing is lost when it is cancelled."""
@@ -79,12 +88,14 @@ class Following(ABC, Generic[Row]):
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Generic[Row]):
-    """Where rows of one kind come from, by Ray's own means."""
+    """Where rows of one kind come from: fetched and published by Ray's own means, or out of the event stream."""
 
-    fetch: Callable[[], Awaitable[Iterable[Row]]]
     key: Callable[[Row], bytes]
+    is_final: Callable[[Row], bool]  # whether nothing can come after this
+    fetch: Callable[[], Awaitable[Iterable[Row]]]
     merge: Callable[[PubMessage, Row | None], Row | None]  # a publication, and the row as it is known, if it is
-    supersedes: Callable[[Row, Row], bool]  # whether the second may come after the first
+    supersedes: Callable[[Row, Row], bool]  # whether the second may be published after the first was fetched
+    parse: Callable[[bytes], Row | None]  # the record in the stream; None if it is none that is followed
 
 
 class PubSubFollowing(Following[Row]):
@@ -97,7 +108,6 @@ class PubSubFollowing(Following[Row]):
         self._doubts = True
         self._error: ClientError | None = None
         self._news = trio.Event()
-        self._latest: dict[bytes, Row] = {}  # with what is in `_ready`
 
     def hear(self, message: PubMessage) -> None:
         """Note it; a reader that is far behind is better off with a fetch."""
@@ -147,11 +157,9 @@ class PubSubFollowing(Following[Row]):
                 self._take(merged)
 
     def _take(self, row: Row) -> None:
-        key = self._source.key(row)
-        known = self._latest.get(key)
-        if known is None or (known != row and self._source.supersedes(known, row)):
-            self._latest[key] = row
-            self._ready.append((key, row))
+        known = self._latest.get(self._source.key(row))
+        if known is None or self._source.supersedes(known, row):
+            self._note(self._source, row)
 
 
 class Hearing(Generic[Message]):

@@ -72,10 +72,12 @@ class Jobs(Accessor):
             return await self.list(job_or_submission_id=key.hex() or None)
 
         source = Source(
-            fetch=fetch,
             key=lambda row: row.job_id,
+            is_final=lambda row: row.is_dead,
+            fetch=fetch,
             merge=lambda message, _: message.job_message,
-            supersedes=_supersedes,
+            supersedes=lambda old, new: new.timestamp >= old.timestamp,
+            parse=Job.parse,
         )
         topics = Topics(kind="job", channel=ChannelType.GCS_JOB_CHANNEL, key=key)
         async with self._following(topics, source) as following:
@@ -86,7 +88,3 @@ class Jobs(Accessor):
         timeout_s = self._calls.patience.call_timeout_s if timeout_s is None else timeout_s
         async with self.subscribe(job_id) as following:
             return await following.until(lambda job: job.is_dead, timeout_s=timeout_s)
-
-
-def _supersedes(old: Job, new: Job) -> bool:
-    return new.timestamp >= old.timestamp and new.is_dead >= old.is_dead

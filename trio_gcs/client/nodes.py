@@ -113,7 +113,14 @@ class Nodes(Accessor):
             rows = await self.list(ids=[key] if key else ())
             return [replace(row, state_snapshot=None) for row in rows]  # that one differs with each reply
 
-        source = Source(fetch=fetch, key=lambda row: row.node_id, merge=_merged, supersedes=_supersedes)
+        source = Source(
+            key=lambda row: row.node_id,
+            is_final=lambda row: row.state == NodeState.DEAD,
+            fetch=fetch,
+            merge=_merged,
+            supersedes=lambda _old, _new: True,
+            parse=Node.parse,
+        )
         topics = Topics(kind="node", channel=ChannelType.GCS_NODE_INFO_CHANNEL, key=key)
         async with self._following(topics, source) as following:
             yield following
@@ -133,7 +140,3 @@ def _merged(message: rpc.PubMessage, known: Node | None) -> Node | None:
     if news is None or known is None or news.state != NodeState.DEAD:
         return news
     return replace(known, **{name: getattr(news, name) for name in PUBLISHED_OF_DEAD})
-
-
-def _supersedes(old: Node, _new: Node) -> bool:
-    return old.state != NodeState.DEAD

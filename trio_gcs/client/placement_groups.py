@@ -1,9 +1,13 @@
 """Placement groups: bundles of resources that are reserved together. Ray publishes nothing about them."""
 
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
 from trio_gcs.client.accessor import Accessor, AnyId, id_of
 from trio_gcs.client.calls import Calls
 from trio_gcs.client.errors import NotFound
-from trio_gcs.client.feeds import Feeds
+from trio_gcs.client.feeds import Feeds, Topics
+from trio_gcs.client.following import Following, Source
 from trio_gcs.client.generated.ray import rpc
 from trio_gcs.client.messages import PlacementGroup, PlacementGroupSpec
 from trio_gcs.ids import PlacementGroupID
@@ -47,6 +51,25 @@ class PlacementGroups(Accessor):
         request = rpc.GetAllPlacementGroupRequest(limit=limit)
         reply = await self._calls.call(self._stub.get_all_placement_group, request, timeout_s=timeout_s)
         return reply.placement_group_table_data
+
+    @asynccontextmanager
+    async def subscribe(self, group_id: AnyId | None = None) -> AsyncIterator[Following[PlacementGroup]]:
+        """Follow one group, or all: first what there is, then each change. Raises Unsupported on stock Ray."""
+
+        async def fetch() -> Iterable[PlacementGroup]:
+            return await self.list()
+
+        key = id_of(PlacementGroupID, group_id) if group_id is not None else b""
+        source = Source(
+            key=lambda row: row.placement_group_id,
+            is_final=lambda _: False,
+            fetch=fetch,
+            merge=lambda _message, known: known,
+            supersedes=lambda _old, _new: True,
+            parse=PlacementGroup.parse,
+        )
+        async with self._following(Topics(kind="placement_group", channel=None, key=key), source) as following:
+            yield following
 
     async def wait(self, group_id: AnyId, *, timeout_s: float | None = None) -> PlacementGroup:
         """Wait until a group is placed; raises NotFound if it is removed, and DeadlineExceeded.

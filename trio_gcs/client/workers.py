@@ -78,10 +78,12 @@ class Workers(Accessor):
             return [end for end in ends if not key or end.worker_id == key]
 
         source = Source(
-            fetch=fetch,
             key=lambda end: end.worker_id,
+            is_final=lambda _: True,
+            fetch=fetch,
             merge=lambda message, _: message.worker_delta_message,
             supersedes=lambda _old, _new: False,
+            parse=_end_in,
         )
         topics = Topics(kind="worker", channel=ChannelType.GCS_WORKER_DELTA_CHANNEL, key=key)
         async with self._following(topics, source) as following:
@@ -98,3 +100,8 @@ class Workers(Accessor):
 def _end_of(row: Worker) -> WorkerDeltaData:
     address = row.worker_address
     return WorkerDeltaData() if address is None else WorkerDeltaData(address.node_id, address.worker_id)
+
+
+def _end_in(raw: bytes) -> WorkerDeltaData | None:
+    row = Worker.parse(raw)
+    return None if row.is_alive else _end_of(row)
