@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,14 +93,18 @@ def running(home: Path, *arguments: str, store: str = "memory:", **more: str) ->
         text=True,
     )
     daemon = None
+    drain = threading.Thread(target=process.stderr.read, daemon=True)  # or its log would fill the pipe
     try:
         daemon = _begun(process)
+        drain.start()
         yield daemon
     finally:
         if daemon is not None:
             daemon.close()
         process.kill()
         process.wait(10)
+        if daemon is not None:
+            drain.join(10)
         assert process.stderr is not None
         process.stderr.close()
 
