@@ -1,7 +1,8 @@
-"""The command ``trio-gcs``: run the daemon by hand, or run Ray with the daemon in its place.
+"""The command ``trio-gcs``: run the daemon by hand, run Ray with the daemon in its place, or look at one that runs.
 
-Every option may also come from a file (``--config``) or from the environment (``TRIO_GCS_<OPTION>``); the command line
-wins over the environment, which wins over the file.
+Commands that look at a server are in `trio_gcs.commands`, and imported when they are called. Every option of ``run`` may
+also come from a file (``--config``) or from the environment (``TRIO_GCS_<OPTION>``); the command line wins over the
+environment, which wins over the file.
 """
 
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 import click
 
 from trio_gcs import __version__
+from trio_gcs.commands.lazy import LazyGroup
+from trio_gcs.launch.lean import leave_rich_out
 from trio_gcs.launch.options import RunOptions, config_file, default_store, option
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="trio-gcs")
 def main() -> None:
     """Ray's Global Control Service on Trio."""
@@ -67,6 +70,7 @@ def main() -> None:
 @option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def run(**chosen: object) -> None:
     """Run the head process until SIGTERM or Ctrl-C; a second one ends it at once."""
+    leave_rich_out()
     from trio_gcs.launch.as_a_person_does import serve  # noqa: PLC0415  # --help must not wait for Trio
 
     sys.exit(serve(RunOptions(**chosen)))  # type: ignore[arg-type]  # click gives what RunOptions names
