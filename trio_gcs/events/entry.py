@@ -1,12 +1,12 @@
 """An entry of the event stream: one committed change of one thing, and the place where it stands.
 
 The hard idea is to be lazy. An entry is made for every change, and most are never sent to anybody, so it holds the
-frozen row as it is and makes texts and octets of it when somebody wants them; once made, all subscribers share them.
+frozen row as it is, and what there is to say of it is found out when somebody wants to hear it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -104,29 +104,42 @@ def key_body(stored_name: bytes, size_bytes: int) -> KeyBody:
     return KeyBody(key=stored_name, size_bytes=size_bytes)
 
 
+class Told(NamedTuple):
+    """What is said of an entry: the thing as it is now, its state before, what happened to it and what set that off."""
+
+    thing: Thing
+    was: str = ""
+    what: tuple[str, ...] = ()
+    cause: Cause | None = None
+
+
 class Entry:
-    """One committed change of one thing."""
+    """One committed change of one thing. ``tell`` is called once, when somebody wants to know more than its place."""
 
-    __slots__ = ("bytes", "cause", "forms", "index", "revision", "thing", "time_ms", "was", "what")
+    __slots__ = ("_tell", "_told", "bytes", "bytes_before", "index", "revision", "time_ms")
 
-    def __init__(
-        self,
-        position: tuple[int, int],
-        time_ms: int,
-        thing: Thing,
-        *,
-        was: str = "",
-        what: tuple[str, ...] = (),
-        cause: Cause | None = None,
-    ) -> None:
-        self.revision, self.index = position
+    def __init__(self, revision: int, index: int, time_ms: int, size: int, tell: Callable[[], Told]) -> None:
+        self.revision = revision
+        self.index = index
         self.time_ms = time_ms
-        self.thing = thing
-        self.was = was
-        self.what = what
-        self.cause = cause
-        self.bytes = ENTRY_BYTES + (thing.body.ByteSize() if thing.body is not None else 0)
-        self.forms: dict[Hashable, bytes] = {}  # of each form and token, once somebody has asked
+        self.bytes = ENTRY_BYTES + size
+        self.bytes_before = 0  # of all that came into its ring before it
+        self._tell: Callable[[], Told] | None = tell
+        self._told: Told | None = None
+
+    @property
+    def told(self) -> Told:
+        """What is said of it."""
+        if self._told is None:
+            assert self._tell is not None, "it was not told yet"
+            self._told = self._tell()
+            self._tell = None  # lets go of the rows before
+        return self._told
+
+    @property
+    def thing(self) -> Thing:
+        """What has changed, as it is now."""
+        return self.told.thing
 
     @property
     def position(self) -> Position:
@@ -136,20 +149,21 @@ class Entry:
     @property
     def deleted(self) -> bool:
         """Whether the thing is no longer kept."""
-        return self.thing.body is None
+        return self.told.thing.body is None
 
     def message(self, token: str) -> Event:
         """What is sent of it."""
+        told = self.told
         return Event(
             token=token,
             revision=self.revision,
             index=self.index,
             time_ms=self.time_ms,
-            op=Event.DELETE if self.deleted else Event.PUT,
-            row=self.thing.row(),
-            was=self.was,
-            what=self.what,
-            cause=self.cause,
+            op=Event.DELETE if told.thing.body is None else Event.PUT,
+            row=told.thing.row(),
+            was=told.was,
+            what=told.what,
+            cause=told.cause,
         )
 
 
@@ -164,14 +178,13 @@ def entry_of(revision: int, event: Event) -> Entry:
             body = KeyBody.FromString(row.key.SerializeToString())
         case "task_summary":
             body = TaskSummaryBody.FromString(row.task_summary.SerializeToString())
-    return Entry(
-        (revision, event.index),
-        event.time_ms,
+    told = Told(
         Thing(row.kind, _key_of(row), row.state, row.job, row.namespace, body),
-        was=event.was,
-        what=tuple(event.what),
-        cause=event.cause if event.HasField("cause") else None,
+        event.was,
+        tuple(event.what),
+        event.cause if event.HasField("cause") else None,
     )
+    return Entry(revision, event.index, event.time_ms, body.ByteSize() if body is not None else 0, lambda: told)
 
 
 def _key_of(row: Row) -> bytes:

@@ -48,8 +48,9 @@ class Filter:
 
     def accepts(self, entry: Entry) -> bool:
         """Whether an event is wanted: also that something leaves a state that was asked for."""
-        return self._fits(entry.thing) and (
-            not self.states or entry.thing.state in self.states or entry.was in self.states
+        told = entry.told
+        return self._fits(told.thing) and (
+            not self.states or told.thing.state in self.states or told.was in self.states
         )
 
     def accepts_row(self, thing: Thing) -> bool:

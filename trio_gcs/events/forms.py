@@ -62,7 +62,8 @@ class Json:
 
     def event(self, entry: Entry, token: str) -> bytes:
         """An event."""
-        cause = entry.cause
+        told = entry.told
+        cause = told.cause
         return _json(
             {
                 "type": "event",
@@ -70,10 +71,10 @@ class Json:
                 "revision": entry.revision,
                 "index": entry.index,
                 "time_ms": entry.time_ms,
-                "op": "delete" if entry.deleted else "put",
-                "row": plain_row(entry.thing),
-                "was": entry.was,
-                "what": entry.what,
+                "op": "delete" if told.thing.body is None else "put",
+                "row": plain_row(told.thing),
+                "was": told.was,
+                "what": told.what,
                 "cause": None if cause is None else {"what": cause.what, "kind": cause.kind, "id": cause.id},
             }
         )

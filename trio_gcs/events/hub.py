@@ -18,7 +18,7 @@ from trio_gcs.events.entry import Position, Thing
 from trio_gcs.events.feed import COMPACTED, Bookmarks, Feed
 from trio_gcs.events.filters import Filter
 from trio_gcs.events.forms import Shared
-from trio_gcs.events.journal import MIB, Journal, JournalLimits
+from trio_gcs.events.journal import MIB, Journal, JournalLimits, the_size
 from trio_gcs.events.ring import Ring
 from trio_gcs.events.things import KEY_TABLES, TABLES
 from trio_gcs.events.tokens import Token, read_token
@@ -67,7 +67,7 @@ class Hub:
     ) -> None:
         self.limits = limits or HubLimits()
         self.tables = Journal(TABLES, clock, self.wake, self.limits.journal)
-        self.keys = Journal(KEY_TABLES, clock, self.wake, self.limits.keys_journal)
+        self.keys = Journal(KEY_TABLES, clock, self.wake, self.limits.keys_journal, the_size)
         self.feeds: set[Feed] = set()
         self.news = trio.lowlevel.ParkingLot()  # whoever waits for something to pull
         self._epoch = epoch

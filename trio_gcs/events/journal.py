@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
 from trio_gcs.errors import StoreError
-from trio_gcs.events.entry import Entry, Position, Thing, entry_of, id_of
+from trio_gcs.events.entry import Entry, Position, Told, entry_of, id_of
 from trio_gcs.events.ring import Ring
 from trio_gcs.events.things import Maker, Subject, subjects_of
 from trio_gcs.generated.trio_gcs.v1.events_pb2 import Cause
@@ -41,7 +42,10 @@ class JournalLimits:
 
 
 class Journal:
-    """The follower of one ledger. ``makers`` says which tables the stream tells of; ``notify`` hears of news."""
+    """The follower of one ledger. ``makers`` says which tables the stream tells of, ``kept_of`` what is kept of a row.
+
+    ``notify`` hears of news.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Journal:
         clock: Callable[[], int],
         notify: Callable[[], None],
         limits: JournalLimits | None = None,
+        kept_of: Callable[[Any], Any] | None = None,
     ) -> None:
         limits = limits or JournalLimits()
         self.makers = makers
@@ -56,6 +61,7 @@ class Journal:
         self._clock = clock
         self._notify = notify
         self._limits = limits
+        self._kept_of = kept_of or the_row
         self._recorded: dict[int, list[Entry]] = {}  # on their way to the store
         self._logged: deque[tuple[int, int, int]] = deque()  # revision, entries and bytes of each line of the log
         self._logged_bytes = 0
@@ -108,7 +114,8 @@ class Journal:
         """Show a change of one row, without events."""
         make = self.makers.get(table.name)
         if make is not None:
-            self.ring.append([Entry((revision, 1), self._clock(), make(key, row))])
+            told = partial(_put, make, key, self._kept_of(row))
+            self.ring.append((Entry(revision, 1, self._clock(), len(key), told),))
             self._notify()
 
     # Steps.
@@ -130,48 +137,55 @@ class Journal:
         return trimmed
 
     def _entries(self, change: Change) -> list[Entry]:
-        touched = [
-            (thing, was)
-            for (table, key), row in change.rows.items()
-            if (make := self.makers.get(table.name)) is not None
-            for thing, was in _moved(make, key, change.before(table, key), row)
-        ]
-        if not touched:
-            return []
-        time_ms = self._clock()
-        happened: dict[Subject, tuple[str, ...]] = {}
-        subjects = subjects_of(change.events)
-        for name, subject in subjects:
-            happened[subject] = (*happened.get(subject, ()), name)
-        cause, root = None, None
-        if subjects:
-            name, root = subjects[0]
-            cause = Cause(what=name, kind=root.kind, id=id_of(root.kind, root.key))
-        entries = []
-        for index, (thing, was) in enumerate(touched, 1):
-            subject = Subject(thing.kind, thing.key)
-            entry = Entry(
-                (change.revision, index),
-                time_ms,
-                thing,
-                was=was,
-                what=happened.get(subject, ()),
-                cause=None if subject == root else cause,
-            )
-            entries.append(entry)
+        entries: list[Entry] = []
+        for (table, key), row in change.rows.items():
+            make = self.makers.get(table.name)
+            if make is None:
+                continue
+            before = change.before(table, key)
+            if row is None and before is None:
+                continue
+            kept = self._kept_of(row)
+            told = partial(_moved, make, key, self._kept_of(before), kept, change.events)
+            size = kept.ByteSize() if hasattr(kept, "ByteSize") else 0
+            entries.append(Entry(change.revision, len(entries) + 1, self._now(entries), size + len(key), told))
         return entries
 
+    def _now(self, entries: Sequence[Entry]) -> int:
+        """One time for all entries of a change."""
+        return entries[0].time_ms if entries else self._clock()
 
-def _moved(make: Maker, key: bytes, before: Any, row: Any) -> list[tuple[Thing, str]]:
-    """What a row is now, and its state before; nothing if it neither was nor is there."""
-    if row is None and before is None:
-        return []
+
+def the_row(row: Any) -> Any:
+    """Keep a row as it is: it is frozen, and the table has it, too."""
+    return row
+
+
+def the_size(value: bytes | None) -> int | None:
+    """Keep of a value how large it is: it may be a package of 100 MB."""
+    return None if value is None else len(value)
+
+
+def _put(make: Maker, key: bytes, row: Any) -> Told:
+    return Told(make(key, row))
+
+
+def _moved(make: Maker, key: bytes, before: Any, row: Any, events: Sequence[object]) -> Told:
+    """What a row is now, its state before, and what the domain events of its change say of it."""
     old = None if before is None else make(key, before)
-    was = "" if old is None else old.state
     if row is not None:
-        return [(make(key, row), was)]
-    assert old is not None, "what is deleted was there"
-    return [(old._replace(body=None), was)]
+        thing = make(key, row)
+    else:
+        assert old is not None, "what is deleted was there"
+        thing = old._replace(body=None)
+    subject = Subject(thing.kind, thing.key)
+    what, cause = [], None
+    for number, (name, about) in enumerate(subjects_of(events)):
+        if about == subject:
+            what.append(name)
+        elif number == 0:
+            cause = Cause(what=name, kind=about.kind, id=id_of(about.kind, about.key))
+    return Told(thing, "" if old is None else old.state, tuple(what), cause)
 
 
 def _key(revision: int) -> bytes:

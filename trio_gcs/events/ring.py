@@ -18,7 +18,6 @@ class Ring:
         self._bytes_max = bytes_max
         self._entries_max = entries_max
         self._entries: dict[int, Entry] = {}
-        self._bytes_before: dict[int, int] = {}
         self.oldest = 0  # number of the oldest entry that is there
         self.next = 0  # number of the entry that comes next
         self.bytes_total = 0  # of all entries that ever came
@@ -47,15 +46,16 @@ class Ring:
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Add the entries of one revision, newer than all that are there."""
-        assert entries[0].position > self.last, f"{entries[0].position} comes after {self.last}"
+        assert entries[0].revision > self.last[0], f"{entries[0].position} comes after {self.last}"
         for entry in entries:
             self._entries[self.next] = entry
-            self._bytes_before[self.next] = self.bytes_total
+            entry.bytes_before = self.bytes_total
             self.bytes_total += entry.bytes
             self.next += 1
-        self.last = entries[-1].position
-        while (self.bytes > self._bytes_max or len(self) > self._entries_max) and self._forget_oldest():
-            pass
+        self.last = Position(entry.revision, entry.index)
+        while self.next - self.oldest > self._entries_max or self.bytes > self._bytes_max:
+            if not self._forget_oldest():
+                break
 
     def _forget_oldest(self) -> bool:
         revision = self._entries[self.oldest].revision
@@ -63,14 +63,14 @@ class Ring:
             return False
         while (entry := self._entries[self.oldest]).revision == revision:
             del self._entries[self.oldest]
-            del self._bytes_before[self.oldest]
             self.forgotten = entry.position
             self.oldest += 1
         return True
 
     def bytes_behind(self, number: int) -> int:
         """How much has come since the entry with this number, itself included."""
-        return self.bytes_total - self._bytes_before.get(number, self.bytes_total)
+        entry = self._entries.get(number)
+        return 0 if entry is None else self.bytes_total - entry.bytes_before
 
     def number_after(self, position: Position) -> int:
         """The number of the first entry after a position that is not forgotten."""

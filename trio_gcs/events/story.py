@@ -27,17 +27,18 @@ def story_of(rings: list[Ring], wanted: str, lines_max: int) -> StoryReply:
 
 
 def _line(entry: Entry) -> StoryLine:
-    thing = entry.thing
+    told = entry.told
+    thing = told.thing
     return StoryLine(
         revision=entry.revision,
         time_ms=entry.time_ms,
         kind=thing.kind,
         id=thing.id,
-        was=entry.was,
+        was=told.was,
         state="" if entry.deleted else thing.state,
         deleted=entry.deleted,
-        what=entry.what,
-        cause=entry.cause,
+        what=told.what,
+        cause=told.cause,
         why=why(thing.kind, thing.body),
     )
 

@@ -52,8 +52,8 @@ def _group(key: bytes, row: PlacementGroupTableData) -> Thing:
     return Thing("placement_group", key, state, row.creator_job_id.hex(), row.ray_namespace, row)
 
 
-def _pair(key: bytes, value: bytes) -> Thing:
-    body = key_body(key, len(value))
+def _pair(key: bytes, value: bytes | int) -> Thing:
+    body = key_body(key, value if isinstance(value, int) else len(value))  # the stream keeps sizes, no values
     return Thing(KEY, key, "", "", body.namespace.decode("utf-8", "replace"), body)
 
 

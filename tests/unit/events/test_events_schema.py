@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from tests.fakes.event_world import memory_world, pulled
-from trio_gcs.events.entry import KEY, KINDS, TASK_SUMMARY, Entry, Thing, key_body
+from trio_gcs.events.entry import KEY, KINDS, TASK_SUMMARY, Entry, Thing, Told, key_body
 from trio_gcs.events.feed import LAGGED, SHUTDOWN
 from trio_gcs.events.forms import Binary, Json
 from trio_gcs.events.things import KEY_TABLES, KINDS_OF_TABLES, TABLES
@@ -40,6 +40,10 @@ THINGS = [
 CAUSE = Cause(what="NodeDied", kind="node", id="aa")
 
 
+def entry(revision, index, told):
+    return Entry(revision, index, 5, 10, lambda: told)
+
+
 def said():
     form = Json()
     yield form.hello("now", "ab12", 1000)
@@ -49,8 +53,8 @@ def said():
     yield from (form.end(reason, token) for reason in (LAGGED, SHUTDOWN) for token in ("", "ab12.1.0"))
     for thing in THINGS:
         yield form.row(thing)
-        yield form.event(Entry((1, 1), 5, thing, was="", what=("ActorMoved",), cause=CAUSE), "ab12.1.1")
-        yield form.event(Entry((1, 2), 5, thing._replace(body=None), was="ALIVE"), "ab12.1.2")
+        yield form.event(entry(1, 1, Told(thing, "", ("ActorMoved",), CAUSE)), "ab12.1.1")
+        yield form.event(entry(1, 2, Told(thing._replace(body=None), "ALIVE")), "ab12.1.2")
 
 
 def test_the_schema_is_one():
@@ -89,9 +93,9 @@ def test_every_kind_of_row_is_known_everywhere():
 
 @pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing.kind)
 def test_the_binary_form_says_the_same(thing):
-    entry = Entry((7, 2), 5, thing, was="ALIVE", what=("ActorMoved",), cause=CAUSE)
-    plain = json.loads(Json().event(entry, "ab.7.2"))
-    event = StreamMessage.FromString(Binary().event(entry, "ab.7.2")).event
+    made = entry(7, 2, Told(thing, "ALIVE", ("ActorMoved",), CAUSE))
+    plain = json.loads(Json().event(made, "ab.7.2"))
+    event = StreamMessage.FromString(Binary().event(made, "ab.7.2")).event
     assert (event.token, event.revision, event.index, event.time_ms) == ("ab.7.2", 7, 2, 5)
     assert (event.was, list(event.what), event.cause) == (plain["was"], plain["what"], CAUSE)
     row = event.row
