@@ -11,8 +11,9 @@ from collections.abc import Hashable, Iterable
 from trio_gcs.generated.ray.common_pb2 import Address, TaskSpec
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData
 from trio_gcs.ids import is_nil
+from trio_gcs.managers.actors.rows import clear_address, has_worker
 from trio_gcs.store.ledger import Change, Ledger, Waiter
-from trio_gcs.store.tables import Duty, Owed, Table, message_codec
+from trio_gcs.store.tables import Codec, Duty, Owed, Table, message_codec
 
 IN_CREATION = frozenset({ActorTableData.PENDING_CREATION, ActorTableData.RESTARTING})
 
@@ -23,7 +24,7 @@ class Book:
     def __init__(self, ledger: Ledger, *, watch_owner: Duty, destroyed_max: int) -> None:
         self.actors: Table[ActorTableData] = ledger.table(
             "ACTOR",
-            message_codec(ActorTableData),
+            Codec(stored, message_codec(ActorTableData).decode),
             indexes={
                 "pending": _pending,
                 "alive_on_node": lambda row: _alive(row, row.address.node_id),
@@ -87,6 +88,19 @@ class Book:
             if actor_id not in self.specs:
                 change.delete(self.actors, actor_id)
             return
+
+
+def stored(row: ActorTableData) -> bytes:
+    """The row as a server may find it at its start: an actor without a worker is nowhere yet.
+
+    Which node is asked for a worker does not outlive the daemon. Stock Ray's server does not start on a row that says so.
+    """
+    if row.state in IN_CREATION and not has_worker(row) and not is_nil(row.address.node_id):
+        nowhere = ActorTableData()
+        nowhere.CopyFrom(row)
+        clear_address(nowhere)
+        row = nowhere
+    return row.SerializeToString()
 
 
 def _pending(row: ActorTableData) -> Iterable[bool]:
