@@ -16,7 +16,7 @@ import structlog
 import trio
 from grpclib.const import Cardinality
 from grpclib.exceptions import GRPCError
-from trio_websocket import connect_websocket_url
+from trio_websocket import open_websocket_url
 
 from trio_gcs.config import DaemonSettings, GcsConfig
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
@@ -118,15 +118,16 @@ class Victim:
     async def subscriber(self, form) -> None:
         """Follow everything over websocket, as long as the daemon runs; whoever is cut off raises."""
         url = f"ws://127.0.0.1:{self.events_port}/v1/events?from=snapshot&format={form}"
-        connection = await connect_websocket_url(self._nursery, url, max_message_size=1 << 30)
 
-        async def read() -> None:
-            while True:
-                message = await connection.get_message()
-                if form == "json":
-                    json.loads(message, parse_constant=_no_constant)
+        async def read(task_status=trio.TASK_STATUS_IGNORED) -> None:
+            async with open_websocket_url(url, max_message_size=1 << 30) as connection:
+                task_status.started()
+                while True:
+                    message = await connection.get_message()
+                    if form == "json":
+                        json.loads(message, parse_constant=_no_constant)
 
-        self._nursery.start_soon(read)
+        await self._nursery.start(read)
 
     def table(self, name):
         return next(tables[name] for ledger in self.ledgers if name in (tables := ledger._tables))

@@ -7,7 +7,7 @@ before they are sent. Here is only what an event says; the envelope, the merging
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from trio_gcs.events import domain
 from trio_gcs.events.exports import OF_RAY_ITSELF
@@ -73,7 +73,7 @@ def _node_draining(event: domain.NodeDraining, at: Timestamp) -> list[RayEvent]:
 def _node_died(event: domain.NodeDied, at: Timestamp) -> list[RayEvent]:
     node: GcsNodeInfo = event.node
     death = NodeLifecycleEvent.DeathInfo(
-        reason=NodeLifecycleEvent.DeathInfo.Reason.Name(node.death_info.reason),
+        reason=cast("Any", node.death_info.reason),  # by number: a raylet may give a reason that has no name
         reason_message=node.death_info.reason_message,
     )
     return [_node_life(node.node_id, state=NodeLifecycleEvent.DEAD, timestamp=at, death_info=death)]
