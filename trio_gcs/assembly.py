@@ -43,6 +43,7 @@ from trio_gcs.managers.sync import SyncRelay
 from trio_gcs.managers.tasks import TaskManager
 from trio_gcs.managers.usage import Counts, UsageTags
 from trio_gcs.managers.workers import WorkerManager
+from trio_gcs.metrics.debug_state import DebugState
 from trio_gcs.metrics.instruments import Labels, labels
 from trio_gcs.metrics.observed import Observed
 from trio_gcs.metrics.reporter import Reporter
@@ -130,6 +131,17 @@ class Daemon:
         )
         self.job_reports = JobReports(managers.jobs, managers.kv, self.workers, config.job_pending_tasks_timeout_s)
         self.usage_tags = UsageTags(managers.kv, _usage_counts(managers), config.metrics_period_s / 2)
+        self.debug_state = DebugState(
+            {
+                "nodes": lambda: len(managers.nodes.alive_nodes()),
+                "task_events": lambda: managers.tasks.reported,
+                "revision": lambda: self.ledger.revision,
+                "kv_revision": lambda: self.kv_ledger.revision,
+                "raylets": lambda: self.raylets.peers_count,
+                "workers": lambda: self.workers.peers_count,
+            },
+            config.debug_state_period_s,
+        )
         self.load_puller = LoadPuller(
             alive_ids=managers.nodes.alive_ids,
             raylets=self.raylets,

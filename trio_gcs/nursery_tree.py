@@ -89,7 +89,9 @@ async def run_daemon(
                 drained_at_end(daemon),
                 layer(managers.nodes.serve, managers.resources.serve, managers.runtime_env.serve),
                 layer(managers.placement_groups.serve, managers.actors.serve),
-                layer(managers.tasks.serve, daemon.load_puller.serve, daemon.usage_tags.serve),
+                layer(
+                    managers.tasks.serve, daemon.load_puller.serve, daemon.usage_tags.serve, daemon.debug_state.serve
+                ),
                 layer(daemon.control_plane.serve, daemon.observability.serve, daemon.hub.serve),
             ):
                 # The cluster's id and the epoch of the stores are told to nobody before they are durable.
@@ -200,6 +202,7 @@ async def load(daemon: Daemon) -> None:
             told_at = trio.current_time()
             log.info("loading", table=table, rows=rows)
 
+    log.info("Loading job table data, and that of all other tables")  # readers of Ray's logs look for the beginning
     await daemon.ledger.load(tell)
     await daemon.kv_ledger.load(tell)
     if daemon.ledger.revision:

@@ -11,6 +11,7 @@ from trio_gcs.launch.failure import Teller
 from trio_gcs.launch.files import create_event_logs
 from trio_gcs.launch.flags import Flags
 from trio_gcs.launch.logs import output_to, ray_log_choice, start_logs
+from trio_gcs.launch.rotation import Rotation, rotated
 from trio_gcs.launch.run import run
 from trio_gcs.launch.settings import settings_of_ray
 from trio_gcs.store.urls import shown
@@ -22,7 +23,7 @@ def serve(flags: Flags, *, program: str) -> int:
     """Run the daemon as the flags and the environment say; returns the exit code."""
     _be_named(program)
     form, level = ray_log_choice(os.environ)
-    start_logs(form, level, output_to("out"))
+    start_logs(form, level, rotated(output_to("out"), flags.stdout_filepath, Rotation.of_ray(os.environ)))
     log_dir = Path(flags.log_dir) if flags.log_dir else None
     teller = Teller(program=program, in_log=bool(flags.stdout_filepath), log_dir=log_dir)
     try:
