@@ -37,7 +37,7 @@ PEACE_S = 60
 NODES_MIN, NODES_MAX = 2, 5
 BEGAN_MS = 1_700_000_000_000
 # What is on its way when the daemon dies arrives before the next one asks; see README.
-RESTART_AFTER_S = 4
+RESTART_AFTER_S = 7
 
 
 class Cluster:

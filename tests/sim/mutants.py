@@ -12,10 +12,8 @@ from trio_gcs.managers.actors.attempts import Attempts
 from trio_gcs.managers.actors.creation import Creation
 from trio_gcs.managers.actors.manager import ActorManager
 from trio_gcs.managers.actors.releases import Releases as WorkerReleases
-from trio_gcs.managers.placement_groups.leftovers import Leftovers
 from trio_gcs.managers.placement_groups.manager import PlacementGroupManager
 from trio_gcs.managers.placement_groups.releases import Releases as BundleReleases
-from trio_gcs.rpc.turns import Turns
 from trio_gcs.store.ledger import Ledger
 from trio_gcs.store.witness import Witness
 
@@ -48,26 +46,17 @@ def _forget_some(post: Callable[..., None]) -> Callable[..., None]:
     return broken
 
 
-async def _take_no_turn(turns: Turns, peer: bytes, subject: bytes, call: Any) -> Any:
-    return await call()
-
-
 MUTANTS = {
     "what is not durable is published": Mutant(Ledger, "_accept", _publish_early(Ledger._accept)),
     "replies wait for nothing": Mutant(Witness, "unsettled", nothing),
     "late workers stay": Mutant(Creation, "_send_away", nothing),
-    "every answer counts": Mutant(
-        Attempts, "stands", lambda attempts, actor, attempt: type(attempts.table.get(actor)) is type(attempt)
-    ),
     "no second try": Mutant(Attempts, "repeat", nothing),
     "budgets have no end": Mutant(lives, "may_restart", lambda row: True),
     "actors outlive their node": Mutant(ActorManager, "lose_node", nothing),
     "actors outlive their worker": Mutant(ActorManager, "lose_worker", nothing),
     "unused workers stay after a restart": Mutant(WorkerReleases, "begin", nothing),
-    "unused bundles stay after a restart": Mutant(Leftovers, "begin", nothing),
     "bundles are not given back": Mutant(BundleReleases, "owe", nothing),
     "groups outlive their node": Mutant(PlacementGroupManager, "lose_node", nothing),
-    "calls take no turns": Mutant(Turns, "take", _take_no_turn),
     "subscribers miss something": Mutant(Publisher, "post", _forget_some(Publisher.post)),
 }
 assert budget.may_restart is lives.may_restart, "the mutant replaces the name that is looked up"

@@ -119,6 +119,13 @@ class Raylets(Pool[bytes, Raylet]):
         raylet = self._raylet(node_id)
         return await raylet.persist(raylet.node_manager.ReleaseUnusedBundles, request)
 
+    async def release_unused_actor_workers(
+        self, node_id: bytes, request: pb.ReleaseUnusedActorWorkersRequest
+    ) -> pb.ReleaseUnusedActorWorkersReply:
+        """Tell which workers have actors, after a restart; the raylet ends all others. Repeated until answered."""
+        raylet = self._raylet(node_id)
+        return await raylet.persist(raylet.node_manager.ReleaseUnusedActorWorkers, request)
+
     # Asked once.
 
     async def get_resource_load(self, node_id: bytes, request: pb.GetResourceLoadRequest) -> pb.GetResourceLoadReply:
@@ -132,13 +139,6 @@ class Raylets(Pool[bytes, Raylet]):
         """Have requests cancelled that no node will ever satisfy. Asked once."""
         raylet = self._raylet(node_id)
         return await raylet.call(raylet.node_manager.CancelLeasesWithResourceShapes, request)
-
-    async def release_unused_actor_workers(
-        self, node_id: bytes, request: pb.ReleaseUnusedActorWorkersRequest
-    ) -> pb.ReleaseUnusedActorWorkersReply:
-        """Tell which workers have actors, after a restart; the raylet ends all others. Asked once."""
-        raylet = self._raylet(node_id)
-        return await raylet.call(raylet.node_manager.ReleaseUnusedActorWorkers, request)
 
     async def is_local_worker_dead(
         self, node_id: bytes, request: pb.IsLocalWorkerDeadRequest

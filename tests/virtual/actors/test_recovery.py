@@ -80,7 +80,7 @@ async def test_an_actor_with_a_worker_is_pushed_again_without_waiting_for_its_ra
         assert list(release.request.worker_ids_in_use) == [worker_id(100)]
         await trio.sleep(10)
         assert world.leases() == []
-        release.refuse(Status.UNAVAILABLE)
+        release.refuse(Status.INTERNAL)
         assert (await world.lease()).request.lease_spec.actor_id == actor_id(3 - creating)
         world.kill(creating)
         await world.settle()
