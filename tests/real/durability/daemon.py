@@ -33,7 +33,6 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             os._exit(live(json.loads(line)))
-        say(pid=child)
         if not is_over(child):
             return  # whoever wished is gone, and the child goes with us
         say(ended=os.waitpid(child, 0)[1])
@@ -56,6 +55,7 @@ def die_with_parent() -> None:
 def live(wish: dict) -> int:
     """One life; returns its exit code, if it comes to that."""
     die_with_parent()
+    say(pid=os.getpid())  # said here, so that it comes before all else that this life says
     os.dup2(os.open(wish["stderr"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if "file_bytes_max" in wish:
