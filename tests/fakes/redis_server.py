@@ -23,7 +23,11 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """One server. With ``appendonly`` it knows after a kill what it knew before; with a ``config`` it is a Sentinel."""
+    """One server; with a ``config`` it is a Sentinel.
+
+    With ``appendonly`` and ``appendfsync always`` it knows after a kill what it has acknowledged. With less it does not,
+    since it may put off writing while it syncs.
+    """
 
     def __init__(self, folder: Path, *options: str, config: Path | None = None) -> None:
         self.folder = folder

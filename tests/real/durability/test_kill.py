@@ -56,7 +56,7 @@ async def test_the_checker_notices_a_store_that_breaks_its_word(name: str, tmp_p
 
 async def test_a_redis_that_is_killed_again_and_again_loses_nothing_and_does_not_end_the_daemon(tmp_path: Path) -> None:
     RedisServer.skip_if_absent()
-    server, history = RedisServer(tmp_path / "redis", "--appendonly", "yes"), History()
+    server, history = RedisServer(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "always"), History()
     server.start()
     try:
         async with mother(tmp_path) as mothers:

@@ -23,7 +23,7 @@ PATIENT = GcsConfig(redis_retry_min_s=0.02, redis_retry_max_s=0.05)
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     RedisServer.skip_if_absent()
-    server = RedisServer(tmp_path / "redis", "--appendonly", "yes")
+    server = RedisServer(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "always")
     server.start()
     yield server
     server.kill()
@@ -167,5 +167,20 @@ async def test_a_redis_that_hangs_is_waited_for(server: RedisServer) -> None:
         nursery.start_soon(store.commit, [Write("T", b"a", b"1")], 1)
         await trio.sleep(0.1)
         server.signal(signal.SIGCONT)
+    assert await rows(store) == {b"a": b"1"}
+    await store.aclose()
+
+
+async def test_a_full_redis_is_waited_for_and_told_of_among_the_errors(
+    server: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = await RedisStore.open(server.url, TABLES, PATIENT)
+    with server.client() as client:
+        client.config_set("maxmemory", 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.commit, [Write("T", b"a", b"1")], 1)
+            await trio.sleep(0.1)
+            assert "OOM command not allowed when used" in capsys.readouterr().err
+            client.config_set("maxmemory", 0)
     assert await rows(store) == {b"a": b"1"}
     await store.aclose()
