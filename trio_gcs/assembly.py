@@ -41,6 +41,7 @@ from trio_gcs.managers.resources import ResourceManager
 from trio_gcs.managers.runtime_env import RuntimeEnvManager
 from trio_gcs.managers.sync import SyncRelay
 from trio_gcs.managers.tasks import TaskManager
+from trio_gcs.managers.tasks.counting import TaskCounting
 from trio_gcs.managers.usage import Counts, UsageTags
 from trio_gcs.managers.workers import WorkerManager
 from trio_gcs.metrics.debug_state import DebugState
@@ -116,10 +117,10 @@ class Daemon:
         event_log = EventLog(structlog.get_logger("events"))
         outlet = Outlet(self.control_plane, self.observability, event_log, listeners=listeners)
         reactions: dict[type[Any], Sequence[Reaction]] = {}
-        self.hub = Hub(epoch=self._epoch_text, things=self._durable_things, clock=wall_clock_ms)
+        self.hub = Hub(epoch=self._epoch_text, things=self._durable_things, clock=around.clock)
         self.ledger = Ledger(store, outlet, reactions, self.witness, self.hub.tables)
         self.kv_ledger = Ledger(kv_store, witness=self.witness, follower=self.hub.keys)
-        self.epoch = Epoch((self.ledger, self.kv_ledger), os.urandom)
+        self.epoch = Epoch((self.ledger, self.kv_ledger), around.random_bytes)
         self.raylets = Raylets(self._address_of, config, token=settings.auth_token, open_channel=around.open_channel)
         self.workers = Workers(self.raylets, config, token=settings.auth_token, open_channel=around.open_channel)
         self.leases: LeaseQueue | None = None
@@ -267,6 +268,10 @@ class Daemon:
                 batch_delay_s=config.syncer_batch_delay_s,
             ),
         ]
+
+    def task_counting(self) -> TaskCounting:
+        """Counts tasks for the event stream while somebody follows their summaries."""
+        return TaskCounting(self.managers.tasks.storage, self.hub.wants_summaries, self.hub.show_summaries)
 
     def recover(self) -> None:
         """Go on from what the ledgers loaded. Nothing leaves the process before the ledgers serve."""

@@ -92,7 +92,8 @@ async def run_daemon(
                 layer(
                     managers.tasks.serve, daemon.load_puller.serve, daemon.usage_tags.serve, daemon.debug_state.serve
                 ),
-                layer(daemon.control_plane.serve, daemon.observability.serve, daemon.hub.serve),
+                layer(daemon.control_plane.serve, daemon.observability.serve),
+                layer(daemon.hub.serve, daemon.task_counting().serve),
             ):
                 # The cluster's id and the epoch of the stores are told to nobody before they are durable.
                 await daemon.ledger.drained()

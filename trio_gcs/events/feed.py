@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 from trio_gcs.events.cursor import Cursor
-from trio_gcs.events.entry import Position, Thing
+from trio_gcs.events.entry import Entry, Position, Thing, Told
 from trio_gcs.events.filters import Filter
 from trio_gcs.events.forms import Shared
+from trio_gcs.events.summaries import Summaries
 from trio_gcs.events.tokens import Token
 
 PULL_BYTES: Final = 64 << 10
@@ -30,6 +32,7 @@ class Stand(NamedTuple):
     at: tuple[int, ...]
     reached: tuple[Position, ...]
     bookmarks: int
+    summaries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Feed:
         opening: Sequence[bytes],
         rows: Iterable[Thing],
         until: Sequence[int],
+        summaries: Summaries | None = None,
         over: str | None = None,
     ) -> None:
         self.ended: str | None = None  # why, once the last message was pulled
@@ -67,6 +71,8 @@ class Feed:
         self._rows: Iterator[Thing] | None = iter(rows)
         self._until = tuple(until)
         self._synced = False
+        self._summaries = summaries
+        self._summarised = summaries.version if summaries is not None else 0
         self._over = over
 
     @property
@@ -80,8 +86,16 @@ class Feed:
     def is_behind(self) -> bool:
         """Whether a pull would give something, or come nearer to it."""
         return self.ended is None and (
-            not self._synced or self._cursor.is_behind or self._bookmarked != self._bookmarks.count()
+            not self._synced
+            or self._cursor.is_behind
+            or self._bookmarked != self._bookmarks.count()
+            or (self._summaries is not None and self._summarised != self._summaries.version)
         )
+
+    @property
+    def wants_summaries(self) -> bool:
+        """Whether somebody must count tasks for it."""
+        return self._summaries is not None
 
     def has_lagged(self) -> bool:
         """Whether the next pull will end the stream because its subscriber was too slow."""
@@ -109,6 +123,7 @@ class Feed:
         self._take(frames, bytes_max, None)
         if not self._cursor.is_behind:
             self._cursor.budgeted = True
+            self._take_summaries(frames)
             self._take_bookmark(frames)
         return frames
 
@@ -135,12 +150,13 @@ class Feed:
 
     def stand(self) -> Stand:
         """Where it is."""
-        return Stand(tuple(self._cursor.at), tuple(self._cursor.reached), self._bookmarked)
+        return Stand(tuple(self._cursor.at), tuple(self._cursor.reached), self._bookmarked, self._summarised)
 
     def leap(self, stand: Stand) -> None:
         """Be where another feed of the same key is after its pull, whose messages were sent to this one, too."""
         self._cursor.leap(stand.at, stand.reached)
         self._bookmarked = stand.bookmarks
+        self._summarised = stand.summaries
 
     # Steps.
 
@@ -166,6 +182,16 @@ class Feed:
             else:
                 token = self._token(self._cursor.reached[0], entry.position)
             frames.append(self._shared.event(entry, token))
+
+    def _take_summaries(self, frames: list[bytes]) -> None:
+        if self._summaries is None:
+            return
+        for thing in self._summaries.since(self._summarised):
+            if self._wanted.accepts_row(thing):
+                revision = self._cursor.reached[0].revision
+                entry = Entry(revision, 0, self._bookmarks.clock(), 0, partial(Told, thing))
+                frames.append(self._shared.envelope(self._shared.form.event(entry, self.token)))
+        self._summarised = self._summaries.version
 
     def _take_bookmark(self, frames: list[bytes]) -> None:
         due = self._bookmarks.count()

@@ -7,19 +7,21 @@ once, between two changes, and its rows are encoded later, one pull after the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import trio
 
 from trio_gcs.events.cursor import Cursor
-from trio_gcs.events.entry import Position, Thing
+from trio_gcs.events.entry import TASK_SUMMARY, Position, Thing
 from trio_gcs.events.feed import COMPACTED, Bookmarks, Feed
 from trio_gcs.events.filters import Filter
 from trio_gcs.events.forms import Shared
 from trio_gcs.events.journal import MIB, Journal, JournalLimits, the_size
 from trio_gcs.events.ring import Ring
+from trio_gcs.events.summaries import Summaries
 from trio_gcs.events.things import KEY_TABLES, TABLES
 from trio_gcs.events.tokens import Token, read_token
 
@@ -68,6 +70,7 @@ class Hub:
         self.limits = limits or HubLimits()
         self.tables = Journal(TABLES, clock, self.wake, self.limits.journal)
         self.keys = Journal(KEY_TABLES, clock, self.wake, self.limits.keys_journal, the_size)
+        self.summaries = Summaries()
         self.feeds: set[Feed] = set()
         self.news = trio.lowlevel.ParkingLot()  # whoever waits for something to pull
         self._epoch = epoch
@@ -104,6 +107,9 @@ class Hub:
             if compacted is None:
                 positions = [token.tables, token.keys]
                 at = [ring.number_after(each or ring.last) for ring, each in zip(rings, positions, strict=False)]
+        summaries = self.summaries if TASK_SUMMARY in wish.wanted.kinds else None
+        if summaries is not None:
+            rows = chain(rows, summaries.now())
         form, epoch = shared.form, self._epoch()
         opening = [form.hello(begins, epoch, int(self.limits.bookmark_period_s * 1000))]
         if compacted is not None:
@@ -118,10 +124,20 @@ class Hub:
             opening=opening,
             rows=rows,
             until=heads,
+            summaries=summaries,
             over=COMPACTED if compacted is not None else None,
         )
         self.feeds.add(feed)
         return feed
+
+    def wants_summaries(self) -> bool:
+        """Whether anybody follows the summaries of tasks."""
+        return any(feed.wants_summaries for feed in self.feeds)
+
+    def show_summaries(self, counts: Mapping[bytes, Mapping[str, int]]) -> None:
+        """Tell those who follow how many attempts of each job are in which state."""
+        if self.summaries.show(counts):
+            self.wake()
 
     def close(self, feed: Feed) -> None:
         """The subscriber is gone."""

@@ -230,3 +230,26 @@ async def test_a_change_that_is_undone_or_moves_nothing_is_no_event():
         raise RuntimeError
     world.delete_job(7)
     assert pulled(feed) == []
+
+
+async def test_task_summaries_are_rows_when_somebody_comes_and_events_when_they_change():
+    world = await memory_world()
+    jobs = [b"\1\0\0\0", b"\2\0\0\0"]
+    world.hub.show_summaries({jobs[0]: {"RUNNING": 2}})
+    feed, other = world.open(kinds=["task_summary", "job"]), world.open()
+    assert world.hub.wants_summaries()
+    assert types(pulled(feed)) == ["hello", "row", "synced"]
+    pulled(other)
+    world.put_job(1, "x")
+    (before,) = pulled(feed)
+    world.hub.show_summaries({jobs[0]: {"RUNNING": 1, "FINISHED": 1}, jobs[1]: {"RUNNING": 1}})
+    world.hub.show_summaries({jobs[0]: {"RUNNING": 1, "FINISHED": 1}, jobs[1]: {"RUNNING": 1}})
+    changed = pulled(feed)
+    assert [(m["token"], m["revision"], m["index"]) for m in changed] == [(before["token"], before["revision"], 0)] * 2
+    assert changed[0]["row"]["body"] == {"attempts_by_state": {"FINISHED": 1, "RUNNING": 1}}
+    world.hub.show_summaries({jobs[0]: {"RUNNING": 1, "FINISHED": 1}})
+    (gone,) = pulled(feed)
+    assert (gone["op"], gone["row"]["id"]) == ("delete", "02000000")
+    assert types(pulled(other)) == ["event"]
+    again = pulled(world.open(gone["token"], kinds=["task_summary"]))
+    assert types(again) == ["hello", "row", "synced"]
