@@ -9,6 +9,7 @@ was succeeded by another cannot write any more.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -109,6 +110,9 @@ class RedisStore:
                     raise StoreError(f"the store {self._link.name} was away for {limit_s:g} s: {error}") from error
                 if not is_away:
                     log.warning("the store is away, replies wait", store=self._link.name, why=str(error))
+                    # Ray's users look among the errors first, and callers may give up long before we do.
+                    sys.stderr.write(f"the store {self._link.name} is away, replies wait: {error}\n")
+                    sys.stderr.flush()
                 is_away = True
                 await trio.sleep(pause_s)
                 pause_s = min(pause_s * config.redis_retry_factor, config.redis_retry_max_s)

@@ -136,6 +136,8 @@ class Link:
 
     def _meaning(self, error: Exception) -> Away | StoreError:
         told = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, OutOfMemoryError):
+            told = f"OOM {told}"  # as Redis says it, and as people look for it; the client takes the code off
         hopeless = isinstance(error, _GIVE_UP) or _UNTRUSTED in told
         if not hopeless and (isinstance(error, _TRY_AGAIN) or told.startswith(_TRY_AGAIN_WORDS)):
             return Away(told)
