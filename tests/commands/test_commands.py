@@ -225,3 +225,17 @@ def test_the_help_imports_no_command(tmp_path):
     assert "Show the tasks of the daemon" in done.stdout
     assert done.stderr.strip() == ""
     assert time.monotonic() - began < 20
+
+
+def test_the_demo_tells_its_story_to_the_end(tmp_path):
+    done = subprocess.run(
+        [TRIO_GCS, "demo", "--pause", "0"],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for line in ("ALIVE -> RESTARTING  ActorMoved  because of NodeDied", "CREATED -> REMOVED", "keeper is still there"):
+        assert line in done.stdout

@@ -34,7 +34,7 @@ async def command(session: Session, /, begin: str, count: int | None, **filters:
         async for message in stream:
             if session.output == "json":
                 print_json(_as_documented(message))
-            elif (line := _line(message)) is not None:
+            elif (line := line_of(message)) is not None:
                 click.echo(line)
             seen += isinstance(message, v1.Event)
             if seen == count:
@@ -73,7 +73,7 @@ def record_of(message: "v1.GcsMessage") -> object:
     return record.parse(message.raw)
 
 
-def _line(message: object) -> str | None:
+def line_of(message: object) -> str | None:
     """A message for a person; None for what only programs need."""
     kind = type(message).__name__
     if kind == "Row":

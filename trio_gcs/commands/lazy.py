@@ -6,6 +6,7 @@ import click
 
 # Name: where it is, and what --help says of it.
 COMMANDS = {
+    "demo": ("demo", "Play a small story on a cluster in this process, and show its events."),
     "events": ("events", "Print each change of the cluster as it happens."),
     "health-check": ("health", "Ask a server whether it is well."),
     "kv": ("kv", "Read and write the key-value store."),

@@ -25,6 +25,6 @@ async def command(session: Session, id: str, lines_max: int | None) -> None:  # 
         when = datetime.fromtimestamp(line.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         change = f"{line.was or 'new'} -> {'gone' if line.deleted else line.state}"
         what = f"  {', '.join(line.what)}" if line.what else ""
-        cause = f"  because of {line.cause.what} of {line.cause.kind} {line.cause.id[:8]}" if line.cause else ""
+        cause = f"  because of {line.cause.what} {line.cause.kind} {line.cause.id[:8]}" if line.cause else ""
         why = f"  ({line.why})" if line.why else ""
         click.echo(f"{when}  {line.revision:>6}  {line.kind} {line.id[:16]}  {change}{what}{cause}{why}")

@@ -11,7 +11,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
 
+from trio_gcs.generated.grpc.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from trio_gcs.generated.ray import core_worker_pb2 as worker_pb
 from trio_gcs.generated.ray import node_manager_pb2 as pb
 from trio_gcs.generated.ray.common_pb2 import Address
@@ -145,6 +148,21 @@ class SimulatedWorker(CoreWorkerServiceBase):
         return worker_pb.NumPendingTasksReply()
 
 
+class SimulatedHealth(Health):
+    """Serves this very node: a GCS asks by its id, so that no other one on the same port is taken for it."""
+
+    def __init__(self, node: SimulatedNode) -> None:
+        super().__init__()
+        self._node = node
+
+    @unary
+    def Check(self, request: HealthCheckRequest) -> HealthCheckResponse:
+        """Tell the present state."""
+        if request.service not in {"", self._node.node_id.hex()}:
+            raise GRPCError(Status.NOT_FOUND, "another node lives here")
+        return HealthCheckResponse(status=HealthCheckResponse.SERVING)
+
+
 class SimulatedNode:
     """A node that listens on ``port``; registering it is the caller's part."""
 
@@ -164,7 +182,7 @@ class SimulatedNode:
         """Answer until cancelled."""
         (listener,) = await trio.open_tcp_listeners(self.port, host="127.0.0.1")
         self.port = listener.socket.getsockname()[1]
-        server = Server([SimulatedRaylet(self), SimulatedWorker(), Health()], Dispatch())
+        server = Server([SimulatedRaylet(self), SimulatedWorker(), SimulatedHealth(self)], Dispatch())
         await server.serve([listener], task_status=task_status)
 
 
