@@ -88,10 +88,10 @@ class Daemon:
     """All parts of one daemon. ``store`` keeps the tables, ``kv_store`` the key-value pairs in a lane of their own."""
 
     def __init__(
-        self, settings: DaemonSettings, store: Store, kv_store: Store, around: Surroundings | None = None
+        self, settings: DaemonSettings, store: Store, kv_store: Store, world: Surroundings | None = None
     ) -> None:
         config = settings.gcs_config
-        self._around = around = around or Surroundings()
+        self._around = around = world or Surroundings()
         self.settings = settings
         self.witness = Witness()
         self.control_plane = _publisher(around, CONTROL_PLANE_CHANNELS, config)
