@@ -87,11 +87,9 @@ LAST_ANSWERS_S = 1.0
 class Daemon:
     """All parts of one daemon. ``store`` keeps the tables, ``kv_store`` the key-value pairs in a lane of their own."""
 
-    def __init__(
-        self, settings: DaemonSettings, store: Store, kv_store: Store, world: Surroundings | None = None
-    ) -> None:
+    def __init__(self, settings: DaemonSettings, store: Store, kv_store: Store, at: Surroundings | None = None) -> None:
         config = settings.gcs_config
-        self._around = around = world or Surroundings()
+        self._around = around = at or Surroundings()
         self.settings = settings
         self.witness = Witness()
         self.control_plane = _publisher(around, CONTROL_PLANE_CHANNELS, config)
