@@ -12,6 +12,7 @@ from grpclib.exceptions import GRPCError
 from tests.client.world import new, node_row
 from tests.differential.servers import TOKEN
 from trio_gcs.client.generated.ray import rpc
+from trio_gcs.client.generated.trio_gcs import v1
 from trio_gcs.ids import NodeID
 from trio_gcs.rpc.channel import open_channel
 
@@ -67,3 +68,20 @@ async def test_a_deadline_on_trio_and_a_refusal(server):
         with pytest.raises(GRPCError) as caught:
             await control.gcs_subscriber_command_batch(request, timeout=5)
         assert (caught.value.status, caught.value.message) == (Status.ABORTED, "InvalidArgument")
+
+
+def test_the_event_stream_on_asyncio(ours):
+    async def main():
+        async with grpclib.client.Channel("127.0.0.1", ours.port) as channel:
+            stub = v1.ObserverStub(channel, timeout=10)
+            messages = stub.events(v1.EventsRequest(v1.EventFilter(kinds=["node"]), "snapshot"))
+            assert (await anext(messages)).hello.from_ == "snapshot"
+            assert (await anext(messages)).synced.token
+            row = node_row()
+            nodes = rpc.NodeInfoGcsServiceStub(channel, timeout=10)
+            await nodes.register_node(rpc.RegisterNodeRequest(node_info=row))
+            assert (await anext(messages)).event.row.id == row.node_id.hex()
+            await messages.aclose()
+            assert (await stub.tree(v1.TreeRequest())).tasks > 5
+
+    asyncio.run(main())

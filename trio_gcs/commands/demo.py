@@ -46,13 +46,14 @@ async def _demo(pause_s: float) -> None:
     async with trio.open_nursery() as nursery:
         port = await nursery.start(run_daemon, settings)
         click.echo(f"a head at 127.0.0.1:{port}, with nothing stored; all of it ends with this demo")
-        async with open_client(f"127.0.0.1:{port}", token="") as client:
-            await nursery.start(_show_events, client)
-            keeper = await Story(client, nursery, lambda line: click.secho(f"* {line}", bold=True), pause_s).play()
+        async with open_client(f"127.0.0.1:{port}", token="") as client, trio.open_nursery() as inner:
+            await inner.start(_show_events, client)
+            keeper = await Story(client, inner, lambda line: click.secho(f"* {line}", bold=True), pause_s).play()
             click.secho(f"\nThe story of the keeper, as `trio-gcs story {keeper.hex()[:16]}` would tell it:", bold=True)
             for line in (await client.observer.story(keeper.hex())).lines:
                 cause = f"  because of {line.cause.what} {line.cause.kind} {line.cause.id[:8]}" if line.cause else ""
                 click.echo(f"  {line.was or 'new'} -> {line.state}{cause}")
+            inner.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 
 
