@@ -45,9 +45,10 @@ from trio_gcs.managers.tasks.counting import TaskCounting
 from trio_gcs.managers.usage import Counts, UsageTags
 from trio_gcs.managers.workers import WorkerManager
 from trio_gcs.metrics.debug_state import DebugState
-from trio_gcs.metrics.instruments import Labels, labels
+from trio_gcs.metrics.instruments import Instrument, Labels, labels
 from trio_gcs.metrics.observed import Observed
 from trio_gcs.metrics.reporter import Reporter
+from trio_gcs.metrics.tasks import TaskMetrics
 from trio_gcs.rpc.agent import HeadAgent
 from trio_gcs.rpc.raylets import Raylets
 from trio_gcs.rpc.turns import Turns
@@ -106,7 +107,7 @@ class Daemon:
         self.observed = Observed(wall_clock_ms)
         self.reporter = Reporter(
             self.agent,
-            lambda: self.observed.instruments,
+            self._instruments,
             common=_common_labels(settings),
             period_s=config.metrics_period_s / 2,
             clock=wall_clock_ms,
@@ -125,6 +126,7 @@ class Daemon:
         self.managers = self._managers(config)
         reactions.update(reactions_of(self.managers, Connections(self.raylets, self.workers)))
         managers = self.managers
+        self.task_metrics = TaskMetrics(managers.tasks)
         self.drains = Drains(
             self.ledger, nodes=managers.nodes, raylets=self.raylets, set_preempted=managers.actors.set_preempted
         )
@@ -207,6 +209,9 @@ class Daemon:
                 waiting_leases=self._waiting_leases,
             ),
         )
+
+    def _instruments(self) -> Sequence[Instrument]:
+        return (*self.observed.instruments, *self.task_metrics.instruments)
 
     def _placing(self, nodes: NodeManager, resources: ResourceManager, config: GcsConfig) -> Placing:
         if not config.gcs_actor_scheduling:

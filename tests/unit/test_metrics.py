@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from trio_gcs.config import GcsConfig
 from trio_gcs.events import domain
 from trio_gcs.generated.opentelemetry.metrics_pb2 import AGGREGATION_TEMPORALITY_DELTA, Metric
 from trio_gcs.generated.ray.common_pb2 import TaskSpec, WorkerExitType
-from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, JobTableData, PlacementGroupTableData, WorkerTableData
+from trio_gcs.generated.ray.gcs_pb2 import (
+    ActorTableData,
+    JobTableData,
+    PlacementGroupTableData,
+    TaskEventData,
+    WorkerTableData,
+)
+from trio_gcs.managers.tasks import TaskManager
 from trio_gcs.metrics.instruments import Counter, Gauge, Histogram, labels, request_of
 from trio_gcs.metrics.observed import Observed
+from trio_gcs.metrics.tasks import TaskMetrics
 
 COMMON = labels(Component="gcs_server")
 
@@ -145,3 +154,17 @@ def test_what_was_there_at_start_is_counted() -> None:
     assert world.gauge("actors", "State") == {"ALIVE": 1}
     assert world.gauge("placement_groups", "State") == {"PENDING": 1}
     assert world.metrics()["running_jobs"].gauge.data_points[0].as_double == 1
+
+
+def test_task_events_are_counted_as_reported_stored_or_lost() -> None:
+    tasks = TaskManager(GcsConfig())
+    report = TaskEventData(job_id=b"\1\0\0\0", num_profile_events_dropped=2)
+    report.events_by_task.add(task_id=b"t" * 20 + b"\1\0\0\0", job_id=b"\1\0\0\0")
+    report.dropped_task_attempts.add(task_id=b"u" * 20 + b"\1\0\0\0")
+    tasks.add(report)
+    request = request_of(TaskMetrics(tasks).instruments, 7, ())
+    told = [
+        [point.as_double for point in metric.gauge.data_points]
+        for metric in request.resource_metrics[0].scope_metrics[0].metrics
+    ]
+    assert told == [[1], [1], [1, 2]]
