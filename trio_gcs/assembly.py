@@ -132,23 +132,23 @@ class Daemon:
         )
         self.job_reports = JobReports(managers.jobs, managers.kv, self.workers, config.job_pending_tasks_timeout_s)
         self.usage_tags = UsageTags(managers.kv, _usage_counts(managers), config.metrics_period_s / 2)
-        self.debug_state = DebugState(
-            {
-                "nodes": lambda: len(managers.nodes.alive_nodes()),
-                "task_events": lambda: managers.tasks.reported,
-                "revision": lambda: self.ledger.revision,
-                "kv_revision": lambda: self.kv_ledger.revision,
-                "raylets": lambda: self.raylets.peers_count,
-                "workers": lambda: self.workers.peers_count,
-            },
-            config.debug_state_period_s,
-        )
+        self.debug_state = DebugState(self._debug_counts(), config.debug_state_period_s)
         self.load_puller = LoadPuller(
             alive_ids=managers.nodes.alive_ids,
             raylets=self.raylets,
             consumers=(managers.resources.update_loads, managers.autoscaler.update_loads),
             period_s=config.resource_load_pull_period_s,
         )
+
+    def _debug_counts(self) -> dict[str, Callable[[], int]]:
+        return {
+            "nodes": lambda: len(self.managers.nodes.alive_nodes()),
+            "task_events": lambda: self.managers.tasks.reported,
+            "revision": lambda: self.ledger.revision,
+            "kv_revision": lambda: self.kv_ledger.revision,
+            "raylets": lambda: self.raylets.peers_count,
+            "workers": lambda: self.workers.peers_count,
+        }
 
     def _managers(self, config: GcsConfig) -> Managers:
         ledger, clock = self.ledger, self._around.clock
