@@ -76,7 +76,8 @@ class Client:
         if self.world.faults.strikes("said twice"):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.ask, method, request)
-                return await self.ask(method, request)
+                reply = await self.ask(method, request)
+            return reply
         return await self.ask(method, request)
 
 

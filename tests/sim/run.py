@@ -49,7 +49,7 @@ def run_seed(seed: int, *, trouble_s: int = TROUBLE_S) -> Outcome:
     what = ""
     try:
         trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
-    except* BaseException as errors:  # whatever it is, it is what came of this seed
+    except* BaseException as errors:  # noqa: ASYNC103  # whatever it is, it is what came of this seed
         if errors.subgroup(KeyboardInterrupt) is not None:
             raise
         what = _first_words(errors)

@@ -5,8 +5,6 @@ The hard idea: nothing waits for the agent. Who has something for it waits until
 is lost, since it is there for those who watch and not for those who work.
 """
 
-import math
-
 import trio
 from grpclib.exceptions import GRPCError
 
@@ -54,7 +52,7 @@ class HeadAgent:
             self._metrics = channel.stub(MetricsServiceStub)
             await self._until_healthy(channel.stub(ReporterServiceStub))
             self.ready.set()
-            await trio.sleep(math.inf)
+            await trio.sleep_forever()
 
     async def _until_healthy(self, reporter: ReporterServiceStub) -> None:
         while True:
