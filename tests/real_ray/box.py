@@ -23,6 +23,7 @@ export HOME=/tmp/home
 cd /tmp
 set +e
 "$@"
+exit $?  # another command after the program keeps bash as process 1: it buries orphans, a program put in its place does not
 """
 NAMESPACES = ["unshare", "--pid", "--fork", "--mount", "--net", "--mount-proc", "--kill-child"]
 

@@ -5,13 +5,22 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
+import structlog
+
 from tests.sim.run import run_seed
+
+
+def logs_off() -> None:
+    """In processes that run nothing but seeds: the story of a seed is its log."""
+    logging.disable(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def main() -> int:
@@ -28,7 +37,8 @@ def main() -> int:
     seeds = range(chosen.seed, chosen.seed + chosen.count)
     hit: Counter[str] = Counter()
     failed, lives, checks = [], 0, 0
-    with ProcessPoolExecutor(max_workers=min(chosen.jobs, chosen.count)) as pool:
+    logs_off()
+    with ProcessPoolExecutor(max_workers=min(chosen.jobs, chosen.count), initializer=logs_off) as pool:
         for outcome in pool.map(run_seed, seeds, chunksize=4 if chosen.count > 20 else 1):
             hit.update(outcome.hit)
             lives += outcome.lives

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from dataclasses import dataclass
 
-import structlog
 import trio
 import trio.testing
 
@@ -38,8 +36,6 @@ def run_seed(seed: int, *, trouble_s: int = TROUBLE_S) -> Outcome:
     # Trio shuffles tasks by dice of its own; the second name makes it begin from an order that is the same each time.
     trio._core._run._r.seed(seed)
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    logging.getLogger("trio_gcs").setLevel(logging.CRITICAL)
     box: list[Cluster] = []
 
     async def main() -> None:

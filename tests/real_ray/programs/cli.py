@@ -123,6 +123,7 @@ summary = json.loads(page("/nodes?view=summary")[1])
 print("|", "nodes page", [node["raylet"]["state"] for node in summary["data"]["summary"]])
 actors = json.loads(page("/logical/actors")[1])["data"]["actors"]
 print("|", "actors page", sorted(actor["name"] for actor in actors.values() if actor["name"].startswith("w")))
-stopped = ray("stop")
+stopped = ray("stop", "-v")
+print(stopped)  # which process lingered, where one did
 print("|", "stopped", "Stopped all" in stopped, stopped.count("Stopped only"))
 print("|", "end")
