@@ -13,7 +13,7 @@ demo:  ## stock Ray on trio-gcs: starts a head node and runs a program that show
 
 test:  ## every test, with stock Ray; ARGS='tests/unit -k nodes' for some
 	scripts/environment .venv '.[test,proto]' && scripts/environment .venv-ray '$(RAY)' && scripts/test_tools
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest --numprocesses=2 --dist=worksteal $(ARGS)
 
 torture:  ## kill -9 ten thousand times (about half an hour; ARGS='--kills 500 --store redis'), nothing acknowledged may be lost
 	scripts/environment .venv '.[test,proto]'

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CHANNELS = {"control": (2, 3, 4, 5, 9), "observability": (6, 7, 8)}
 PATIENCE_S = 8.0
-QUIET_S = 0.15
+QUIET_S = 0.4
 
 
 class Subscriber:

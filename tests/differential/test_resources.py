@@ -73,20 +73,22 @@ class Sync:
 
 
 def seen(gcs, what: str, *raylets) -> None:
-    """Write down what is told of the resources of these nodes."""
+    """Write down what is told of the resources of these nodes, in their order; stock's order is a hash's."""
+    order = [raylet.node_id for raylet in raylets]
+
+    def of_these(rows):
+        return sorted((row for row in rows if row.node_id in order), key=lambda row: order.index(row.node_id))
+
     for method in (
         gcs.resources.GetAllTotalResources,
         gcs.resources.GetAllAvailableResources,
     ):
-        for row in method.quiet().resources_list:
-            if row.node_id in {raylet.node_id for raylet in raylets}:
-                gcs.note(f"{what}: {method.name}", row)
-    for row in gcs.resources.GetDrainingNodes.quiet().draining_nodes:
-        if row.node_id in {raylet.node_id for raylet in raylets}:
-            gcs.note(f"{what}: draining", row)
-    for row in gcs.resources.GetAllResourceUsage.quiet().resource_usage_data.batch:
-        if row.node_id in {raylet.node_id for raylet in raylets}:
-            gcs.note(f"{what}: usage", row)
+        for row in of_these(method.quiet().resources_list):
+            gcs.note(f"{what}: {method.name}", row)
+    for row in of_these(gcs.resources.GetDrainingNodes.quiet().draining_nodes):
+        gcs.note(f"{what}: draining", row)
+    for row in of_these(gcs.resources.GetAllResourceUsage.quiet().resource_usage_data.batch):
+        gcs.note(f"{what}: usage", row)
     for raylet in raylets:
         reply = gcs.nodes.GetAllNodeInfo.quiet(node_selectors=[{"node_id": raylet.node_id}])
         gcs.note(f"{what}: snapshot", reply.node_info_list[0].state_snapshot)
