@@ -168,7 +168,9 @@ async def test_who_waits_for_a_node_is_woken_by_each_addition(nursery: trio.Nurs
 # Telling raylets, and starting again.
 
 
-async def test_shutting_down_is_asked_of_the_living_only_and_once(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_shutting_down_is_asked_of_the_living_only_and_once(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
     world = NodesWorld()
     await nursery.start(world.ledger.serve)
     for number in (1, 2, 3):

@@ -67,8 +67,11 @@ class Queries:
         return Found(rows, total, filtered)
 
     def registered(self) -> Iterable[ActorTableData]:
-        """Every actor that is not finally dead."""
-        return [self._book.actors[actor_id] for actor_id in self._book.specs]
+        """Every actor that is not finally dead.
+
+        Also right before recovery, when there may be specs alone: stock's server writes an actor's two rows one by one.
+        """
+        return [self._book.actors[actor_id] for actor_id in self._book.specs if actor_id in self._book.actors]
 
     def creation_tasks(self) -> Iterable[TaskSpec]:
         """The tasks that create the actors that are not finally dead."""
