@@ -121,6 +121,39 @@ class Network:
 
     # The calls.
 
+    def begin(self, node_id, request, hear):
+        """As the real client: where there is a connection, and that is for the dice to say."""
+        if node_id not in self.raylets or self.rng.random() < 0.2:
+            return None
+        calls = {
+            pb.PrepareBundleResourcesRequest: self.prepare_bundle_resources,
+            pb.CommitBundleResourcesRequest: self.commit_bundle_resources,
+            pb.RemovePlacementGroupBundlesRequest: self.remove_placement_group_bundles,
+        }
+        over = trio.Event()
+        is_seen = self.rng.random() > 0.05
+
+        async def call() -> None:
+            answer = None
+            try:
+                if is_seen:
+                    answer = await calls[type(request)](node_id, request)
+                else:
+                    await trio.sleep(self._delay_s())
+            except RemoteError as error:
+                answer = error
+            if not over.is_set():
+                over.set()
+                hear(answer)
+
+        def give_up() -> None:
+            if not over.is_set():
+                over.set()
+                hear(RemoteError(Status.DEADLINE_EXCEEDED.value, "no answer in time"))
+
+        self.nursery.start_soon(call)
+        return give_up
+
     async def prepare_bundle_resources(self, node_id, request):
         if self._happens("no room"):
             return pb.PrepareBundleResourcesReply(success=False)

@@ -11,11 +11,12 @@ from collections.abc import Callable
 import trio
 from google.protobuf.message import Message
 from grpclib.const import Status
+from h2.errors import ErrorCodes
 
 from tests.fakes.h2_server import H2Server, Request, serve_h2
 from trio_gcs.rpc.channel import Channel, ChannelLimits
 
-Reply = Message | Status | None
+Reply = Message | Status | ErrorCodes | None
 
 
 class Host:
@@ -53,6 +54,8 @@ class Host:
             reply = reply(message)
         if isinstance(reply, Status):
             server.refuse(request.stream_id, reply.value, reply.name.lower())
+        elif isinstance(reply, ErrorCodes):
+            server.reset(request.stream_id, reply)
         elif reply is not None:
             server.reply(request.stream_id, reply.SerializeToString())
 

@@ -147,6 +147,9 @@ class _FakePeer:
     async def persist(self, method, request):
         return await self._take(method, request, repeats=True)
 
+    def begin(self, shape, request, hear) -> None:
+        """Tests see tasks: nothing begins without one."""
+
     def drop(self) -> None:
         self.gone = True
         for call in self._calls:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal, TextIO
 
 import structlog
@@ -68,8 +69,13 @@ def _renderers(form: LogFormat, output: TextIO) -> list[Processor]:
 
 def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     now_ms = wall_clock_ms()
-    event["timestamp"] = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now_ms // 1000))},{now_ms % 1000:03d}"
+    event["timestamp"] = f"{_second(now_ms // 1000)},{now_ms % 1000:03d}"
     return event
+
+
+@lru_cache(maxsize=1)  # a busy second has many lines
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -20,6 +20,7 @@ from trio_gcs.config import GcsConfig
 from trio_gcs.errors import RemoteError, RemoteGone
 from trio_gcs.rpc.channel import Channel, ChannelLimits
 from trio_gcs.rpc.client_hub import ClientHub
+from trio_gcs.rpc.shot import Hear, Shape, Shot
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
@@ -59,19 +60,36 @@ class Peer:
         self._is_gone = is_gone
         self._nursery = nursery
         self._scopes: set[trio.CancelScope] = set()
+        self._shots_count = 0
         self._reachable: trio.Event | None = None  # there while calls are parked
         nursery.start_soon(channel.run)
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits for this peer."""
-        return not self._scopes
+        return not self._scopes and not self._shots_count
 
     async def call(
         self, method: UnaryUnaryMethod[Request, Reply], request: Request, timeout_s: float | None = None
     ) -> Reply:
         """Call once. Raises :class:`RemoteError` with what went wrong."""
         return await self._until_dropped(partial(_once, method, request, timeout_s))
+
+    def begin(self, shape: Shape, request: object, hear: Hear) -> Shot | None:
+        """Call once, without a task, if there is a connection; None, and nothing was sent, if there is none."""
+        link = None if self.gone else self.channel.ready_link
+        if link is None:
+            return None
+        shot = Shot(self, link, shape, hear)
+        self._shots_count += 1
+        link.connection.open(shot, shape.path, (), shape.write(request), end=True)
+        link.flush()
+        return shot
+
+    def shot_ended(self) -> None:
+        """Count that a call that needed no task is over."""
+        self._shots_count -= 1
+        self.used_at = trio.current_time()
 
     async def persist(self, method: UnaryUnaryMethod[Request, Reply], request: Request) -> Reply:
         """Call until the peer answers. Raises :class:`RemoteError` when the answer is an error."""

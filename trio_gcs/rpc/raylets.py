@@ -7,6 +7,7 @@ means. A raylet's address is looked up in the table of living nodes; a node that
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 from trio_gcs.config import GcsConfig
 from trio_gcs.errors import RemoteGone
@@ -16,9 +17,23 @@ from trio_gcs.generated.ray import node_manager_pb2 as pb
 from trio_gcs.generated.ray.node_manager_grpc import NodeManagerServiceStub
 from trio_gcs.rpc.channel import Channel
 from trio_gcs.rpc.peers import OpenChannel, Patience, Peer, Pool
+from trio_gcs.rpc.shot import Hear, Shape
 
 # Where the raylet of a living node listens; None for a node that is dead or was never known.
 AddressOf = Callable[[bytes], tuple[str, int] | None]
+
+BundleRequest = (
+    pb.PrepareBundleResourcesRequest | pb.CommitBundleResourcesRequest | pb.RemovePlacementGroupBundlesRequest
+)
+# The calls that are made to many raylets at once, by what is asked.
+_SHAPES: Final = {
+    request: Shape(f"/ray.rpc.NodeManagerService/{name}", request, reply)
+    for name, request, reply in (
+        ("PrepareBundleResources", pb.PrepareBundleResourcesRequest, pb.PrepareBundleResourcesReply),
+        ("CommitBundleResources", pb.CommitBundleResourcesRequest, pb.CommitBundleResourcesReply),
+        ("RemovePlacementGroupBundles", pb.RemovePlacementGroupBundlesRequest, pb.RemovePlacementGroupBundlesReply),
+    )
+}
 
 
 class Raylet(Peer):
@@ -68,6 +83,12 @@ class Raylets(Pool[bytes, Raylet]):
                 raise RemoteGone(name)
             raylet = self._peers[node_id] = Raylet(name, self._open_channel(*address), self, node_id)
         return raylet
+
+    def begin(self, node_id: bytes, request: BundleRequest, hear: Hear) -> Callable[[], None] | None:
+        """Ask once, without a task, if we are connected to the raylet; returns how to give up. See `rpc/volley`."""
+        raylet = self._peers.get(node_id)
+        shot = None if raylet is None else raylet.begin(_SHAPES[type(request)], request, hear)
+        return None if shot is None else shot.give_up
 
     # Sent until the raylet answers.
 

@@ -4,15 +4,18 @@ Cancelling a task does not cancel a message. A release that overtakes its own pr
 whose caller has lost interest still occupies its turn until it is answered or its time is over.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 import trio
 from grpclib.const import Status
 
 from trio_gcs.errors import RemoteError
+from trio_gcs.rpc.volley import Ask, Begin, Tell, Volley
 
 Result = TypeVar("Result")
+Request = TypeVar("Request")
 Key = tuple[bytes, bytes]
 
 
@@ -31,17 +34,43 @@ class Turns:
         Raises what the call raises, and :class:`RemoteError` when it is not answered in time.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
+        if not self.claim(peer, subject):
+            await self._turn(peer, subject)
+        try:
+            return await self.heard(call)
+        finally:
+            self.pass_on(peer, subject)
+
+    async def take_all(
+        self,
+        subject: bytes,
+        requests: Mapping[bytes, Request],
+        *,
+        begin: Begin[Request],
+        ask: Ask[Request],
+        tell: Tell,
+    ) -> None:
+        """Send each peer its request in turn, all at once, and hear every answer.
+
+        ``begin`` opens a call that needs no task, or returns None where that cannot be; ``ask`` is the way that always
+        works. ``tell`` is called with replies and errors by peer, as they come, all that came together in one.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._stopped:
+            await trio.sleep_forever()  # whoever calls is being cancelled
+        volley = Volley(self, subject, requests, begin=begin, ask=ask, tell=tell)
+        await volley.run(trio.current_time() + self._call_timeout_s)
+
+    def claim(self, peer: bytes, subject: bytes) -> bool:
+        """Take the turn if it is nobody's, without waiting."""
         key = (peer, subject)
         if key in self._waiting:
-            await self._turn(key)
-        else:
-            self._waiting[key] = []
-        try:
-            return await self._heard(call)
-        finally:
-            self._pass_on(key)
+            return False
+        self._waiting[key] = []
+        return True
 
-    async def _turn(self, key: Key) -> None:
+    async def _turn(self, peer: bytes, subject: bytes) -> None:
+        key = (peer, subject)
         turn = trio.Event()
         self._waiting[key].append(turn)
         came = False
@@ -50,11 +79,13 @@ class Turns:
             came = True
         finally:
             if turn.is_set() and not came:  # it came to somebody who was being cancelled
-                self._pass_on(key)
+                self.pass_on(peer, subject)
             elif not came:
                 self._waiting[key].remove(turn)
 
-    def _pass_on(self, key: Key) -> None:
+    def pass_on(self, peer: bytes, subject: bytes) -> None:
+        """End a turn: the next one is who has waited longest for it."""
+        key = (peer, subject)
         waiting = self._waiting[key]
         if waiting:
             waiting.pop(0).set()
@@ -67,7 +98,18 @@ class Turns:
         for scope in self._calls:
             scope.cancel()
 
-    async def _heard(self, call: Callable[[], Awaitable[Result]]) -> Result:
+    @contextmanager
+    def hearing(self, deadline: float) -> Iterator[None]:
+        """Hear calls that have begun, until the deadline passes or the daemon ends."""
+        with trio.CancelScope(deadline=deadline) as scope:
+            self._calls.add(scope)
+            try:
+                yield
+            finally:
+                self._calls.discard(scope)
+
+    async def heard(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        """Make a call whose turn it is, and hear it to its end."""
         if self._stopped:
             await trio.sleep_forever()  # whoever calls is being cancelled
         with trio.move_on_after(self._call_timeout_s, shield=True) as scope:

@@ -22,6 +22,7 @@ from trio_gcs.managers.placement_groups.releases import Releases
 from trio_gcs.managers.placement_groups.rows import is_placed
 from trio_gcs.managers.placement_groups.two_phase import Plan
 from trio_gcs.rpc.turns import Turns
+from trio_gcs.rpc.volley import Volley
 from trio_gcs.store.ledger import Change
 
 SEEDS = range(int(os.environ.get("TRIO_GCS_SIM_SEEDS", "60")))
@@ -198,7 +199,17 @@ async def test_the_trials_do_try(autojump_clock: trio.abc.Clock) -> None:
 
 async def at_once(turns: Turns, peer: bytes, subject: bytes, call):
     """Make a call whether or not another one is under way."""
-    return await turns._heard(call)
+    return await turns.heard(call)
+
+
+def never_taken(turns: Turns, peer: bytes, subject: bytes) -> bool:
+    """Let a call begin whether or not another one is under way."""
+    turns._waiting[peer, subject] = []
+    return True
+
+
+def nobody_waits(turns: Turns, peer: bytes, subject: bytes) -> None:
+    turns._waiting.pop((peer, subject), None)
 
 
 async def not_heard(turns: Turns, call):
@@ -206,6 +217,18 @@ async def not_heard(turns: Turns, call):
     with trio.move_on_after(turns._call_timeout_s):
         return await call()
     raise RemoteError(4, "no answer")
+
+
+async def not_heard_out(volley: Volley, deadline: float) -> None:
+    """Give all calls up with whoever made them."""
+    try:
+        with trio.move_on_at(deadline):
+            while volley._expected:
+                await volley._hear_news()
+    finally:
+        for give_up in list(volley._under_way.values()):
+            give_up()
+    volley._tell_news()
 
 
 def nothing(*_: object, **__: object) -> None:
@@ -221,16 +244,22 @@ def only_heard(lives: Lives, change: Change, group: bytes, plan: Plan, refused: 
     change.delete(lives._plans, group)
 
 
-MUTANTS: dict[str, tuple[type, str, object]] = {
-    "calls take no turns": (Turns, "take", at_once),
-    "calls are not heard to the end": (Turns, "_heard", not_heard),
-    "nothing is given back": (Releases, "owe", nothing),
-    "a plan that failed is just dropped": (Lives, "give_up", only_heard),
-    "placed where something is owed": (Releases, "owing", none_owing),
-    "placed before the leftovers are gone": (Leftovers, "are_there", False),
-    "lost bundles are not noticed": (Lives, "lose_bundles", nothing),
-    "who finished is not dropped": (Queue, "drop", nothing),
-    "nobody is told": (Book, "answer", nothing),
+Patch = tuple[type, str, object]
+
+MUTANTS: dict[str, tuple[Patch, ...]] = {
+    "calls take no turns": (
+        (Turns, "take", at_once),
+        (Turns, "claim", never_taken),
+        (Turns, "pass_on", nobody_waits),
+    ),
+    "calls are not heard to the end": ((Turns, "heard", not_heard), (Volley, "_hear_out", not_heard_out)),
+    "nothing is given back": ((Releases, "owe", nothing),),
+    "a plan that failed is just dropped": ((Lives, "give_up", only_heard),),
+    "placed where something is owed": ((Releases, "owing", none_owing),),
+    "placed before the leftovers are gone": ((Leftovers, "are_there", False),),
+    "lost bundles are not noticed": ((Lives, "lose_bundles", nothing),),
+    "who finished is not dropped": ((Queue, "drop", nothing),),
+    "nobody is told": ((Book, "answer", nothing),),
 }
 
 
@@ -238,8 +267,8 @@ MUTANTS: dict[str, tuple[type, str, object]] = {
 async def test_a_broken_rule_is_noticed(
     autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch, mutant: str
 ) -> None:
-    owner, name, broken = MUTANTS[mutant]
-    monkeypatch.setattr(owner, name, broken)
+    for owner, name, broken in MUTANTS[mutant]:
+        monkeypatch.setattr(owner, name, broken)
     for seed in SEEDS:
         try:
             await Trial(seed).run()

@@ -117,7 +117,7 @@ class PlacementGroupManager:
             try:
                 await nursery.start(self._leftovers.table.serve)
                 await nursery.start(self._two_phase.plans.serve)
-                await nursery.start(self._releases.table.serve)
+                await nursery.start(self._releases.rounds.serve)
                 task_status.started()
                 await self._place_in_time()
             finally:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from trio_gcs.generated.ray import node_manager_pb2 as pb
 from trio_gcs.scheduling.view import NodeView
 from trio_gcs.store.ledger import Change
 
 Result = TypeVar("Result")
+Request = TypeVar("Request")
+Answers = Mapping[bytes, Any]  # a reply or a ``RemoteError``, by node
+BundleRequest = (
+    pb.PrepareBundleResourcesRequest | pb.CommitBundleResourcesRequest | pb.RemovePlacementGroupBundlesRequest
+)
 
 
 class Raylets(Protocol):
     """Calls to raylets, by node. Each raises ``RemoteError``, or ``RemoteGone`` once the node is dead."""
+
+    def begin(self, node_id: bytes, request: BundleRequest, hear: Callable[[Any], None]) -> Callable[[], None] | None:
+        """Ask once and at once, and tell ``hear`` what came of it; returns how to give up. None if that cannot be."""
+        ...
 
     async def prepare_bundle_resources(
         self, node_id: bytes, request: pb.PrepareBundleResourcesRequest
@@ -45,6 +54,18 @@ class Turns(Protocol):
 
     async def take(self, peer: bytes, subject: bytes, call: Callable[[], Awaitable[Result]]) -> Result:
         """Make the call in turn. Raises what it raises, and ``RemoteError`` when it takes too long."""
+        ...
+
+    async def take_all(
+        self,
+        subject: bytes,
+        requests: Mapping[bytes, Request],
+        *,
+        begin: Callable[[bytes, Request, Callable[[Any], None]], Callable[[], None] | None],
+        ask: Callable[[bytes, Request], Awaitable[Any]],
+        tell: Callable[[Answers], None],
+    ) -> None:
+        """Send each peer its request in turn, and hear every answer: ``tell`` is called as they come."""
         ...
 
     def stop(self) -> None:

@@ -39,6 +39,7 @@ def recover(
 ) -> None:
     """Resume the groups that go on, end those that nobody wants, and tell every raylet what is in use."""
     releases.forget_dead(change)
+    releases.resume(change)
     for group_id in [group_id for group_id in plans if book.registered(group_id) is None]:
         change.delete(plans, group_id)
     _note_dead_jobs(change, book, is_job_alive)

@@ -8,8 +8,8 @@ removed, meanwhile; only nothing of it is placed on that node again before, or t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 
 import trio
 
@@ -17,7 +17,7 @@ from trio_gcs.errors import RemoteError, RemoteGone
 from trio_gcs.generated.ray.common_pb2 import Bundle
 from trio_gcs.generated.ray.node_manager_pb2 import RemovePlacementGroupBundlesRequest
 from trio_gcs.ids import PlacementGroupID
-from trio_gcs.managers.placement_groups.peers import Nodes, Raylets, Resources, Turns
+from trio_gcs.managers.placement_groups.peers import Answers, Nodes, Raylets, Resources, Turns
 from trio_gcs.managers.placement_groups.rows import index_of, nameless
 from trio_gcs.scheduling.resources import added, request_of
 from trio_gcs.store.ledger import Change, Ledger
@@ -46,8 +46,12 @@ class Releases:
             "PLACEMENT_GROUP_RELEASE",
             message_codec(Release),
             indexes={"by_group": lambda release: (release.placement_group_id,)},
-            owes=lambda _, release: (Owed(self._release, len(release.bundle_specs)),),  # they only get more
         )
+        # Every group that has rows there, and one task for all of them: anew when there is more to ask for.
+        self.rounds: Table[int] = ledger.table(
+            "PLACEMENT_GROUP_ROUND", None, owes=lambda _, number: (Owed(self._release, number),)
+        )
+        self._numbers = count()
         self._ledger = ledger
         self._raylets = raylets
         self._turns = turns
@@ -65,6 +69,7 @@ class Releases:
         owed.update((index_of(bundle), bundle) for bundle in nameless(bundles))
         release = Release(placement_group_id=group_id, bundle_specs=owed.values())
         change.put(self.table, group_id + node_id, release)
+        self._ask_anew(change, group_id)
 
     def owing(self, group_id: bytes) -> frozenset[bytes]:
         """The nodes that have yet to give back something of this group."""
@@ -73,30 +78,60 @@ class Releases:
     def forget_dead(self, change: Change) -> None:
         """What is dead gives nothing back, and holds nothing."""
         for key in [key for key in self.table if not self._nodes.is_alive(_node_of(key))]:
-            change.delete(self.table, key)
+            self._forget(change, key[: PlacementGroupID.SIZE], [_node_of(key)])
 
-    async def _release(self, key: bytes) -> None:
+    def resume(self, change: Change) -> None:
+        """Go on with what the last daemon left owed."""
+        for group_id in dict.fromkeys(key[: PlacementGroupID.SIZE] for key in self.table):
+            self._ask_anew(change, group_id)
+
+    def _ask_anew(self, change: Change, group_id: bytes) -> None:
+        change.put(self.rounds, group_id, next(self._numbers))
+
+    def _forget(self, change: Change, group_id: bytes, node_ids: Iterable[bytes]) -> None:
+        for node_id in node_ids:
+            change.delete(self.table, group_id + node_id)
+        if not self.table.count("by_group", group_id):
+            change.delete(self.rounds, group_id)
+
+    async def _release(self, group_id: bytes) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
-        release, node_id = self.table[key], _node_of(key)
-        ask = partial(self._raylets.remove_placement_group_bundles, node_id, release)
+        number = self.rounds[group_id]
+
+        def tell(answers: Answers) -> None:
+            if self.rounds.get(group_id) == number:  # or another task asks, since more is owed
+                self._hear(group_id, requests, answers)
+
         while True:
-            try:
-                await self._turns.take(node_id, release.placement_group_id, ask)
-            except RemoteGone:
-                if not self._nodes.is_alive(node_id):
-                    break
-            except RemoteError as error:
-                group = release.placement_group_id.hex()
-                _log.warning("node %s did not release bundles of group %s: %s", node_id.hex(), group, error)
-            else:
-                break
-            await trio.sleep(self._retry_s)
-        await trio.lowlevel.checkpoint_if_cancelled()
-        with self._ledger.change() as change:
-            change.delete(self.table, key)
-            needs = added(request_of(bundle.unit_resources) for bundle in release.bundle_specs)
-            self._resources.give_back(change, node_id, needs)
-            self._freed(change, release.placement_group_id)
+            requests = {_node_of(key): self.table[key] for key in self.table.find("by_group", group_id)}
+            await self._turns.take_all(
+                group_id,
+                requests,
+                begin=self._raylets.begin,
+                ask=self._raylets.remove_placement_group_bundles,
+                tell=tell,
+            )
+            await trio.sleep(self._retry_s)  # unless this task is over, since nothing is owed any more
+
+    def _hear(self, group_id: bytes, requests: Mapping[bytes, Release], answers: Answers) -> None:
+        """Nodes have answered: what they gave back is free, in one change, and the others are asked again."""
+        free = []
+        for node_id, answer in answers.items():
+            if self.table.get(group_id + node_id) is not requests[node_id]:
+                continue
+            if not isinstance(answer, RemoteError) or (
+                isinstance(answer, RemoteGone) and not self._nodes.is_alive(node_id)
+            ):
+                free.append(node_id)
+            elif not isinstance(answer, RemoteGone):
+                _log.warning("node %s did not release bundles of group %s: %s", node_id.hex(), group_id.hex(), answer)
+        if free:
+            with self._ledger.change() as change:
+                self._forget(change, group_id, free)
+                for node_id in free:
+                    needs = added(request_of(bundle.unit_resources) for bundle in requests[node_id].bundle_specs)
+                    self._resources.give_back(change, node_id, needs)
+                self._freed(change, group_id)
 
 
 def _node_of(key: bytes) -> bytes:

@@ -9,17 +9,19 @@ counts only if its plan still stands, which is told by comparing rows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
-from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import trio
 
 from trio_gcs.errors import RemoteError
-from trio_gcs.generated.ray.common_pb2 import Bundle
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupTableData
-from trio_gcs.generated.ray.node_manager_pb2 import CommitBundleResourcesRequest, PrepareBundleResourcesRequest
+from trio_gcs.generated.ray.node_manager_pb2 import (
+    CommitBundleResourcesRequest,
+    PrepareBundleResourcesReply,
+    PrepareBundleResourcesRequest,
+)
 from trio_gcs.managers.placement_groups.peers import Raylets, Turns
 from trio_gcs.managers.placement_groups.rows import by_node, nameless
 from trio_gcs.store.ledger import Change, Ledger
@@ -39,7 +41,8 @@ class Answer(Enum):
 
 
 Answers = dict[bytes, Answer]
-Ask = Callable[[bytes, list[Bundle]], Awaitable[Answer]]
+Request = TypeVar("Request", PrepareBundleResourcesRequest, CommitBundleResourcesRequest)
+Ask = Callable[[bytes, Request], Awaitable[object]]
 
 
 class Decide(Protocol):
@@ -70,48 +73,38 @@ class TwoPhase:
     # Duties.
 
     async def _prepare(self, group_id: bytes) -> None:
-        await self._ask_all(group_id, self._ask_to_prepare, self._after_prepare)
+        await self._ask_all(
+            group_id, PrepareBundleResourcesRequest, self._raylets.prepare_bundle_resources, self._after_prepare
+        )
 
     async def _commit(self, group_id: bytes) -> None:
-        await self._ask_all(group_id, self._ask_to_commit, self._after_commit)
+        await self._ask_all(
+            group_id, CommitBundleResourcesRequest, self._raylets.commit_bundle_resources, self._after_commit
+        )
 
-    async def _ask_all(self, group_id: bytes, ask: Ask, decide: Decide) -> None:
+    async def _ask_all(self, group_id: bytes, kind: type[Request], ask: Ask[Request], decide: Decide) -> None:
         """Ask all nodes of the plan at once, hear every answer, and decide."""
         # A task that was cancelled may still run up to its next checkpoint, and its plan may be gone by then.
         await trio.lowlevel.checkpoint_if_cancelled()
         plan = self.plans[group_id]
         answers: Answers = {}
 
-        async def ask_one(node_id: bytes, bundles: list[Bundle]) -> None:
-            subject = partial(ask, node_id, nameless(bundles))
-            answers[node_id] = await self._heard(group_id, node_id, subject)
+        def tell(heard: Mapping[bytes, object]) -> None:
+            for node_id, reply in heard.items():
+                answers[node_id] = _answer_of(group_id, node_id, reply)
 
-        nodes = by_node(plan.bundles)
-        if len(nodes) == 1:  # as nearly every small group
-            await ask_one(*nodes.popitem())
-        else:
-            async with trio.open_nursery() as nursery:
-                for node_id, bundles in nodes.items():
-                    nursery.start_soon(ask_one, node_id, bundles)
+        requests = {node_id: kind(bundle_specs=nameless(bundles)) for node_id, bundles in by_node(plan.bundles).items()}
+        await self._turns.take_all(group_id, requests, begin=self._raylets.begin, ask=ask, tell=tell)
         await trio.lowlevel.checkpoint_if_cancelled()
         if self.plans.get(group_id) is plan:
             with self._ledger.change() as change:
                 decide(change, group_id, plan, answers)
 
-    async def _heard(self, group_id: bytes, node_id: bytes, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        try:
-            return await self._turns.take(node_id, group_id, ask)
-        except RemoteError as error:
-            _log.warning("node %s, about placement group %s: %s", node_id.hex(), group_id.hex(), error)
-            return Answer.UNKNOWN
 
-    # Calls.
-
-    async def _ask_to_prepare(self, node_id: bytes, bundles: list[Bundle]) -> Answer:
-        request = PrepareBundleResourcesRequest(bundle_specs=bundles)
-        reply = await self._raylets.prepare_bundle_resources(node_id, request)
-        return Answer.YES if reply.success else Answer.NO
-
-    async def _ask_to_commit(self, node_id: bytes, bundles: list[Bundle]) -> Answer:
-        await self._raylets.commit_bundle_resources(node_id, CommitBundleResourcesRequest(bundle_specs=bundles))
-        return Answer.YES
+def _answer_of(group_id: bytes, node_id: bytes, reply: object) -> Answer:
+    if isinstance(reply, RemoteError):
+        _log.warning("node %s, about placement group %s: %s", node_id.hex(), group_id.hex(), reply)
+        return Answer.UNKNOWN
+    if isinstance(reply, PrepareBundleResourcesReply) and not reply.success:
+        return Answer.NO
+    return Answer.YES

@@ -1,0 +1,77 @@
+"""A unary call without a task: it is opened on a connection that is there, and tells one function how it ended.
+
+The hard idea is what such a call cannot do: wait. It needs a connection that takes calls now, it knows no deadline, and
+a request that the peer has surely not looked at is not sent again. Who makes it (see `rpc/volley`) does all that for many
+of them at once, and asks in the usual way where this one cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
+from grpclib.const import Status
+
+from trio_gcs.errors import RemoteError, RemoteGone
+from trio_gcs.rpc.codec import reader, writer
+from trio_gcs.wire.client_call import Call
+from trio_gcs.wire.client_reply import DEADLINE_EXCEEDED, Outcome
+
+if TYPE_CHECKING:
+    from trio_gcs.rpc.client_link import Link
+    from trio_gcs.rpc.peers import Peer
+
+# Hears the reply, or the error; None means that the peer has not looked at the request, so that it may be sent again.
+Hear = Callable[[Any], None]
+
+
+class Shape:
+    """What is the same for all calls of a method, of whatever peer."""
+
+    __slots__ = ("path", "read", "write")
+
+    def __init__(self, path: str, request_type: type, reply_type: type) -> None:
+        self.path = path.encode("ascii")
+        self.write: Callable[[Any], bytes] = writer(request_type)
+        self.read: Callable[[bytes], Any] = reader(reply_type)
+
+
+class Shot(Call):
+    """One call under way."""
+
+    __slots__ = ("_hear", "_link", "_peer", "_read")
+
+    def __init__(self, peer: Peer, link: Link, shape: Shape, hear: Hear) -> None:
+        super().__init__()
+        self._peer = peer
+        self._link = link
+        self._read = shape.read
+        self._hear: Hear | None = hear
+
+    def wake(self) -> None:
+        """Tell how the call ended; the connection calls this."""
+        hear = self._hear
+        if hear is not None and self.outcome is not None:
+            self._hear = None
+            self._peer.shot_ended()
+            hear(self._answer(self.outcome))
+
+    def give_up(self) -> None:
+        """End the call, since it took too long. It is told so at once."""
+        self._link.cancel(self, Outcome(DEADLINE_EXCEEDED, "no answer in time"))
+
+    def _answer(self, outcome: Outcome) -> Any:
+        if outcome.status:
+            if self._peer.gone:
+                return RemoteGone(self._peer.name)
+            if self.refused:
+                return None
+            details = outcome.details.decode("utf-8", "replace") if outcome.details else ""
+            return RemoteError(outcome.status, outcome.message or "", details)
+        if len(self.messages) != 1:
+            return RemoteError(Status.INTERNAL.value, f"{len(self.messages)} messages in a unary reply")
+        try:
+            return self._read(self.messages[0])
+        except (DecodeError, ValueError) as error:
+            return RemoteError(Status.INTERNAL.value, f"the reply cannot be read: {error}")

@@ -1,0 +1,145 @@
+"""Many calls about one subject, made and heard by one task.
+
+A decision about forty bundles is forty calls. The hard idea: what a task is needed for, waiting, they do together. Those
+whose turn it is and whose peer is connected are opened at once and cost one small object each; the others take the usual
+way (`Turns.take`) in tasks of their own. Answers gather until the task runs, and are told all that have come by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import trio
+
+from trio_gcs.errors import RemoteError
+from trio_gcs.rpc.shot import Hear
+from trio_gcs.wire.client_reply import DEADLINE_EXCEEDED
+
+if TYPE_CHECKING:
+    from trio_gcs.rpc.turns import Turns
+
+Request = TypeVar("Request")
+GiveUp = Callable[[], None]
+Begin = Callable[[bytes, Request, Hear], GiveUp | None]
+Ask = Callable[[bytes, Request], Awaitable[Any]]
+Tell = Callable[[Mapping[bytes, Any]], None]
+
+
+class Volley(Generic[Request]):
+    """The calls under way, and what was heard of them. An answer is a reply or a `RemoteError`."""
+
+    def __init__(
+        self,
+        turns: Turns,
+        subject: bytes,
+        requests: Mapping[bytes, Request],
+        *,
+        begin: Begin[Request],
+        ask: Ask[Request],
+        tell: Tell,
+    ) -> None:
+        self._turns = turns
+        self._subject = subject
+        self._requests = requests
+        self._begin = begin
+        self._ask = ask
+        self._tell = tell
+        self._expected = len(requests)  # answers that have yet to come
+        self._answers: dict[bytes, Any] = {}  # that have come, and are to be told
+        self._under_way: dict[bytes, GiveUp] = {}
+        self._again: list[bytes] = []  # peers that have not looked at what they were sent; their turns are ours still
+        self._news = trio.Event()
+
+    async def run(self, deadline: float) -> None:
+        """Make all calls, and tell what is heard until there is nothing left to hear."""
+        waiting = [peer for peer in self._requests if not self._fire(peer)]
+        if not waiting:
+            await self._hear_out(deadline)
+            return
+        async with trio.open_nursery() as nursery:
+            for peer in waiting:
+                nursery.start_soon(self._wait_for, peer)
+            await self._hear_out(deadline)
+
+    def _fire(self, peer: bytes) -> bool:
+        if not self._turns.claim(peer, self._subject):
+            return False
+        give_up = self._begin(peer, self._requests[peer], partial(self._hear, peer))
+        if give_up is None:
+            self._turns.pass_on(peer, self._subject)
+            return False
+        if peer not in self._answers and peer not in self._again:
+            self._under_way[peer] = give_up
+        return True
+
+    def _hear(self, peer: bytes, answer: Any) -> None:
+        """A call that was fired has ended."""
+        self._under_way.pop(peer, None)
+        if answer is None:
+            self._again.append(peer)
+            self._news.set()
+        else:
+            self._turns.pass_on(peer, self._subject)
+            self._answers[peer] = answer
+            self._expected -= 1
+            self._news.set()
+
+    async def _hear_out(self, deadline: float) -> None:
+        """Heard to the end, whoever is cancelled: a task's end is not a message's (see `rpc/turns`)."""
+        with trio.CancelScope(shield=True):
+            with self._turns.hearing(deadline):
+                while self._under_way or self._again:
+                    await self._hear_news()
+                    await self._send_again()
+            for give_up in list(self._under_way.values()):
+                give_up()
+            for peer in self._again:
+                self._hear(peer, RemoteError(DEADLINE_EXCEEDED, "no answer in time"))
+            while self._expected:
+                await self._hear_news()
+            self._tell_news()
+
+    async def _hear_news(self) -> None:
+        await self._news.wait()
+        self._news = trio.Event()
+        self._tell_news()
+
+    def _tell_news(self) -> None:
+        if self._answers:
+            answers, self._answers = self._answers, {}
+            self._tell(answers)
+
+    # The usual way.
+
+    async def _wait_for(self, peer: bytes) -> None:
+        await self._asked(peer, partial(self._turns.take, peer, self._subject, self._question(peer)))
+
+    async def _send_again(self) -> None:
+        if self._again:
+            again, self._again = self._again, []
+            async with trio.open_nursery() as nursery:
+                for peer in again:
+                    nursery.start_soon(self._ask_again, peer)
+
+    async def _ask_again(self, peer: bytes) -> None:
+        try:
+            await self._asked(peer, partial(self._turns.heard, self._question(peer)))
+        finally:
+            self._turns.pass_on(peer, self._subject)
+
+    def _question(self, peer: bytes) -> Callable[[], Awaitable[Any]]:
+        return partial(self._ask, peer, self._requests[peer])
+
+    async def _asked(self, peer: bytes, call: Callable[[], Awaitable[Any]]) -> None:
+        answer = None
+        try:
+            answer = await call()
+        except RemoteError as error:
+            answer = error
+        finally:
+            self._expected -= 1  # also when we were cancelled, waiting for our turn, and nothing was asked
+            if answer is not None:
+                self._answers[peer] = answer
+            self._news.set()
