@@ -1,7 +1,7 @@
 # Each target makes what it needs and works on a fresh clone; PYTHON=... chooses the Python (3.11 or newer).
 RAY := ray[default]==2.60.0
 
-.PHONY: run demo test torture check proto diagrams bench sim
+.PHONY: run demo test torture test-kills check proto diagrams bench sim
 
 run:  ## the head process, with a SQLite store in ~/.local/state/trio-gcs
 	scripts/environment .venv .
@@ -18,6 +18,10 @@ test:  ## every test, with stock Ray; ARGS='tests/unit -k nodes' for some
 torture:  ## kill -9 ten thousand times (about half an hour; ARGS='--kills 500 --store redis'), nothing acknowledged may be lost
 	scripts/environment .venv '.[test,proto]'
 	.venv/bin/python -m tests.real.durability.torture $(ARGS)
+
+test-kills:  ## kill -9 a thousand times on each store (half an hour; KILLS=50, ARGS='-k redis'), followers of events may miss nothing
+	scripts/environment .venv '.[test,proto]' && scripts/test_tools
+	TRIO_GCS_TEST_KILLS=$(or $(KILLS),1000) .venv/bin/python -m pytest -s tests/real/events/test_kill.py $(ARGS)
 
 check:  ## format, lint, types, async rules and the rules of the house
 	scripts/environment .venv '.[test,check]'

@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 
+from tests.fakes.actor_world import actor_spec
+from tests.fakes.group_world import group_spec
 from tests.real.process.processes import TRIO_GCS, environment
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo, JobTableData, WorkerTableData
@@ -21,6 +23,8 @@ NODES = "ray.rpc.NodeInfoGcsService"
 JOBS = "ray.rpc.JobInfoGcsService"
 KEYS = "ray.rpc.InternalKVGcsService"
 WORKERS = "ray.rpc.WorkerInfoGcsService"
+ACTORS = "ray.rpc.ActorInfoGcsService"
+GROUPS = "ray.rpc.PlacementGroupInfoGcsService"
 
 
 class Running:
@@ -67,25 +71,41 @@ class Running:
         worker.worker_address.worker_id = worker_id
         self.call(WORKERS, "AddWorkerInfo", pb.AddWorkerInfoRequest(worker_data=worker), pb.AddWorkerInfoReply)
 
+    def add_actor(self, number: int) -> bytes:
+        spec = actor_spec(number, name=f"a{number}", detached=True)
+        request = pb.RegisterActorRequest(task_spec=spec)
+        self.call(ACTORS, "RegisterActor", request, pb.RegisterActorReply)
+        return spec.actor_creation_task_spec.actor_id
+
+    def kill_actor(self, actor_id: bytes) -> None:
+        request = pb.KillActorViaGcsRequest(actor_id=actor_id, force_kill=True, no_restart=True)
+        self.call(ACTORS, "KillActorViaGcs", request, pb.KillActorViaGcsReply)
+
+    def add_group(self, number: int, job_id: bytes) -> None:
+        request = pb.CreatePlacementGroupRequest(placement_group_spec=group_spec(number, {"CPU": 1}, job=job_id))
+        self.call(GROUPS, "CreatePlacementGroup", request, pb.CreatePlacementGroupReply)
+
     def kill(self) -> None:
-        """As the machine would: without a word."""
-        self.close()
+        """As the machine would: without a word, and while calls are under way."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
+        self.close()
 
     def close(self) -> None:
         self._channel.close()
 
 
+def command(store: str, *arguments: str) -> Sequence[str]:
+    """How a daemon on ports of its own is started."""
+    own = ("run", "--port=0", "--events-port=0", f"--store={store}", "--log-format=json")
+    return [str(TRIO_GCS), *own, *arguments]
+
+
 @contextmanager
 def running(home: Path, *arguments: str, store: str = "memory:", **more: str) -> Iterator[Running]:
     """A daemon on ports of its own; killed at the end if it is still there."""
-    command: Sequence[str] = [
-        *(str(TRIO_GCS), "run", "--port=0", "--events-port=0", f"--store={store}", "--log-format=json"),
-        *arguments,
-    ]
     process = subprocess.Popen(
-        command,
+        command(store, *arguments),
         env=environment(home, **more),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
