@@ -74,7 +74,6 @@ from trio_gcs.services.tasks import RayEventExportService, TaskInfoService
 from trio_gcs.services.workers import WorkerInfoService
 from trio_gcs.store.base import Store
 from trio_gcs.store.ledger import Change, Ledger, Reaction
-from trio_gcs.store.urls import pid_text
 from trio_gcs.store.witness import Witness
 from trio_gcs.surroundings import Surroundings
 
@@ -293,7 +292,7 @@ class Daemon:
         managers.functions.recover(managers.jobs.all(), managers.actors.queries.registered())
         managers.runtime_env.recover(managers.jobs.all(), managers.actors.queries.creation_tasks())
         managers.autoscaler.recover()
-        managers.kv.put(b"", b"gcs_pid", pid_text(os.getpid(), self.settings.store))
+        managers.kv.put(b"", b"gcs_pid", b"%d" % os.getpid())
 
     def _epoch_text(self) -> str:
         return self.epoch.text()

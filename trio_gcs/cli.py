@@ -41,6 +41,12 @@ def main() -> None:
     help="memory:, sqlite:///PATH or redis://HOST:PORT; default: a file in the user's state directory.",
 )
 @option(
+    "--redis-outage-max-s",
+    type=click.FloatRange(0),
+    default=60.0,
+    help="How many seconds replies wait for a Redis that is away, before the daemon ends.",
+)
+@option(
     "--auth-token-file",
     type=click.Path(path_type=Path),
     help="Callers must show the token in this file. Without it, Ray's own variables say (RAY_AUTH_MODE).",

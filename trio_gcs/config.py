@@ -13,7 +13,7 @@ from typing import Any
 
 from trio_gcs.ray_config import RayConfig
 
-__all__ = ["DaemonSettings", "GcsConfig", "wall_clock_ms"]
+__all__ = ["DaemonSettings", "GcsConfig", "clock_that_never_stops_s", "wall_clock_ms"]
 
 MINUTE_S = 60.0
 MIB = 1 << 20
@@ -22,6 +22,11 @@ MIB = 1 << 20
 def wall_clock_ms() -> int:
     """Milliseconds since 1970. The only reading of the wall clock: whoever needs the time is given a clock."""
     return time.time_ns() // 1_000_000
+
+
+def clock_that_never_stops_s() -> float:
+    """Seconds since the machine started, with those in which it or this process was stopped."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _seconds_of(key: str) -> Callable[[RayConfig], float]:
@@ -177,6 +182,8 @@ class GcsConfig:
     redis_connect_retry_s: float = _ms("redis_db_connect_wait_milliseconds", 0.5)
     # Ray's own server gives up after a few tries; ours lets replies wait, so that a failover or a restart is no outage.
     redis_outage_max_s: float = 60.0
+    # Who starts beside a daemon whose end it cannot see waits so long; and so long one may speak that was stopped.
+    redis_lease_s: float = 5.0
     redis_retry_min_s: float = _ms("redis_retry_base_ms", 0.1)
     redis_retry_max_s: float = _ms("redis_retry_max_ms", 1.0)
     redis_retry_factor: int = _count("redis_retry_multiplier", 2)

@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from trio_gcs.assembly import Daemon
-from trio_gcs.config import DaemonSettings
+from trio_gcs.config import DaemonSettings, GcsConfig
 from trio_gcs.generated import POOL
 from trio_gcs.launch.listen import bind_first, bind_sockets, start_listening
 from trio_gcs.managers.cluster import settle_cluster_id
@@ -28,8 +28,7 @@ from trio_gcs.rpc.health import Health
 from trio_gcs.rpc.heap import keep_heap
 from trio_gcs.rpc.reflection import reflection
 from trio_gcs.rpc.server import Server
-from trio_gcs.store.base import Store
-from trio_gcs.store.opening import open_stores
+from trio_gcs.store.opening import Stores, open_stores
 from trio_gcs.wire.limits import Limits
 
 DRAIN_TIMEOUT_S = 5.0
@@ -51,8 +50,8 @@ class Serve(Protocol):
 class OpenStores(Protocol):
     """Opens a daemon's two stores, of the tables and of the key-value pairs, for the length of a block."""
 
-    def __call__(self, settings: DaemonSettings) -> AbstractAsyncContextManager[tuple[Store, Store]]:
-        """Open what the settings name."""
+    def __call__(self, url: str, config: GcsConfig) -> AbstractAsyncContextManager[Stores]:
+        """Open what the url names."""
         ...
 
 
@@ -67,12 +66,14 @@ async def run_daemon(
     events_bound: list[socket.socket] = []
     try:
         events_bound += bind_first(settings.hosts, settings.events_ports)
-        async with open_stores(settings) as (store, kv_store):
-            daemon = Daemon(settings, store, kv_store)
+        async with open_stores(settings.store, settings.gcs_config) as stores:
+            daemon = Daemon(settings, stores.tables, stores.pairs)
+            if stores.lease is not None:
+                daemon.witness.hold(stores.lease)
             managers = daemon.managers
             await load(daemon)
-            await daemon.hub.tables.load(store)
-            await daemon.hub.keys.load(kv_store)
+            await daemon.hub.tables.load(stores.tables)
+            await daemon.hub.keys.load(stores.pairs)
             daemon.recover()
             cluster_id = settle_cluster_id(managers.kv, os.urandom)
             dispatch = Dispatch(settler=daemon.witness, token=settings.auth_token, cluster_id=cluster_id.hex)

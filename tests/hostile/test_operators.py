@@ -10,10 +10,9 @@ import pytest
 
 from tests.real.process.processes import stop
 from tests.real.process.test_trio_gcs import run_to_the_end, running
-from trio_gcs.config import DaemonSettings, GcsConfig
+from trio_gcs.config import GcsConfig
 from trio_gcs.errors import StartError
 from trio_gcs.launch.storage import sqlite_at
-from trio_gcs.ray_config import RayConfig
 from trio_gcs.store.opening import open_stores
 
 FILES_MAX = 40
@@ -36,7 +35,7 @@ async def test_a_store_that_cannot_be_is_told_in_one_line(tmp_path, make, path):
     make(tmp_path)
     with pytest.raises(StartError) as refused:
         url = sqlite_at(Path(path.format(home=tmp_path)))
-        async with open_stores(DaemonSettings(ray_config=RayConfig.read(), gcs_config=GcsConfig(), store=url)):
+        async with open_stores(url, GcsConfig()):
             pass
     assert len(str(refused.value).splitlines()) == 1
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "kv": ("kv", "Read and write the key-value store."),
     "list": ("listing", "List nodes, actors, jobs, workers, placement-groups or tasks."),
     "status": ("status", "Say who is there and how the cluster is."),
+    "store": ("store", "Back up, restore, copy or clean a store."),
     "story": ("story", "Tell what happened to an id, with causes."),
     "tree": ("tree", "Show the tasks of the daemon, and what they wait for."),
     "watch": ("watch", "Show the status, again and again."),

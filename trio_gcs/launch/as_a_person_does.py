@@ -1,6 +1,7 @@
 """One ``trio-gcs run``: a person's options, a banner that says what listens where, and the daemon."""
 
 import os
+from dataclasses import replace
 
 import click
 import structlog
@@ -42,7 +43,9 @@ def settings_of_person(options: RunOptions) -> DaemonSettings:
     return DaemonSettings(
         ray_config=ray_config,
         gcs_config=with_scheduling(
-            GcsConfig.from_ray(ray_config), options.actor_scheduling == DAEMON, options.actor_policy
+            replace(GcsConfig.from_ray(ray_config), redis_outage_max_s=options.redis_outage_max_s),
+            options.actor_scheduling == DAEMON,
+            options.actor_policy,
         ),
         hosts=(options.host,),
         port=options.port,

@@ -23,6 +23,7 @@ class RunOptions:
     events_port: int | None
     metrics_port: int | None
     store: str
+    redis_outage_max_s: float
     auth_token_file: Path | None
     ray_config: str
     actor_scheduling: Literal["raylet", "gcs"]

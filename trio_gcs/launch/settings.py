@@ -13,7 +13,7 @@ from trio_gcs.launch.files import port_file
 from trio_gcs.launch.flags import Flags
 from trio_gcs.launch.listen import hosts_of
 from trio_gcs.launch.scheduling import scheduling_of_environment
-from trio_gcs.launch.storage import store_of_ray
+from trio_gcs.launch.storage import outage_of_environment, store_of_ray
 from trio_gcs.ray_config import RayConfig
 
 NODE_ID_BYTES = 28
@@ -28,7 +28,7 @@ def settings_of_ray(flags: Flags, environ: Mapping[str, str]) -> DaemonSettings:
     session_dir = _session_dir(flags)
     return DaemonSettings(
         ray_config=ray_config,
-        gcs_config=scheduling_of_environment(GcsConfig.from_ray(ray_config), environ),
+        gcs_config=outage_of_environment(scheduling_of_environment(GcsConfig.from_ray(ray_config), environ), environ),
         hosts=hosts_of(flags.node_ip_address),
         port=_port(flags.gcs_server_port),
         events_ports=ports_of_environment(environ),

@@ -5,22 +5,28 @@ means SQLite here, in a file of the directory that Ray gave for it. What follows
 absolute one has four slashes, as everywhere in Python.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
+from trio_gcs.config import GcsConfig
 from trio_gcs.errors import StartError
 from trio_gcs.launch.flags import Flags
 from trio_gcs.ray_config import RayConfig
 from trio_gcs.store.urls import MEMORY, REDIS, SQLITE, shown
 
 REDIS_PORT = 6379
+OUTAGE = "TRIO_GCS_REDIS_OUTAGE_MAX_S"
 
-# Ray's names of the files for TLS, and those of the package that we use.
-_TLS_FILES = {
+# Ray's names of what TLS needs, and those in our url.
+_TLS = {
     "REDIS_CA_CERT": "ssl_ca_certs",
     "REDIS_CA_PATH": "ssl_ca_path",
     "REDIS_CLIENT_CERT": "ssl_certfile",
     "REDIS_CLIENT_KEY": "ssl_keyfile",
+    "REDIS_SERVER_NAME": "ssl_server_name",  # what is asked for, where several servers are behind one address
 }
 
 
@@ -50,11 +56,23 @@ def _redis_of_ray(flags: Flags, ray_config: RayConfig) -> str:
     place = f"{credentials if flags.redis_password else ''}{host}:{port}"
     if not flags.redis_enable_ssl:
         return f"redis://{place}"
-    if ray_config.text("REDIS_SERVER_NAME"):
-        raise StartError("REDIS_SERVER_NAME is not supported: --redis_address must be the name in the certificate")
-    files = {ours: ray_config.text(rays) for rays, ours in _TLS_FILES.items() if ray_config.text(rays)}
+    files = {ours: ray_config.text(rays) for rays, ours in _TLS.items() if ray_config.text(rays)}
     # Ray's client trusts the authority whatever name the certificate has, and its users have certificates accordingly.
     return f"rediss://{place}?{urlencode({**files, 'ssl_check_hostname': 'false'})}"
+
+
+def outage_of_environment(config: GcsConfig, environ: Mapping[str, str]) -> GcsConfig:
+    """The configuration with how long Redis may be away, as the environment says it."""
+    text = environ.get(OUTAGE, "").strip()
+    if not text:
+        return config
+    try:
+        outage_max_s = float(text)
+    except ValueError:
+        outage_max_s = -1
+    if not 0 <= outage_max_s < inf:
+        raise StartError(f"{OUTAGE}={text!r}: a number of seconds was expected")
+    return replace(config, redis_outage_max_s=outage_max_s)
 
 
 def sqlite_at(path: Path) -> str:

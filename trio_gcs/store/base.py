@@ -12,9 +12,12 @@ The contract, which ``tests/contract/test_store.py`` holds against every store:
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 Page = list[tuple[bytes, bytes]]
+
+UNFINISHED: Final = -1
+"""The revision of a store that is being filled by a restore or a copy. No daemon starts on it."""
 
 
 class Write(NamedTuple):
@@ -46,6 +49,14 @@ class Store(Protocol):
 
         Cancelling it leaves open whether the batch was committed.
         """
+        ...
+
+    async def tables(self) -> list[str]:
+        """The names of the tables that have rows."""
+        ...
+
+    async def clear(self) -> None:
+        """Delete all rows, in steps; it is at revision :data:`UNFINISHED` from then until the next commit."""
         ...
 
     async def aclose(self) -> None:

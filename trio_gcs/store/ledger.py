@@ -219,6 +219,8 @@ class Ledger:
                     if progress is not None:
                         progress(name, len(table))
         self.revision = self.durable = await self._store.last_revision()
+        if self.revision < 0:
+            raise StoreError("the store was being restored, and that was cut off: restore it again, with --replace")
 
     def change(self) -> Change:
         """Open a change, as a ``with`` block. If it raises, every row is as it was; nothing was said to anyone."""

@@ -30,6 +30,15 @@ class MemoryStore:
         """Forget the batch."""
         await trio.lowlevel.checkpoint()
 
+    async def tables(self) -> list[str]:
+        """There are none."""
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def clear(self) -> None:
+        """There is nothing to delete."""
+        await trio.lowlevel.checkpoint()
+
     async def aclose(self) -> None:
         """Nothing is held."""
         await trio.lowlevel.checkpoint()

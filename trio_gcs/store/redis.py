@@ -8,30 +8,24 @@ was succeeded by another cannot write any more.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import structlog
 import trio
 
 from trio_gcs.config import GcsConfig
 from trio_gcs.errors import StartError, StoreError
-from trio_gcs.store.base import Page, Write
+from trio_gcs.store.base import UNFINISHED, Page, Write
 from trio_gcs.store.redis_layout import PAIRS, TABLES, Layout
-from trio_gcs.store.redis_link import Away, Command, Link
-from trio_gcs.store.urls import PID_MARK
+from trio_gcs.store.redis_lease import new_epoch, revision_in
+from trio_gcs.store.redis_link import Command, Link
+from trio_gcs.store.redis_patience import Patience
 
 __all__ = ["PAIRS", "TABLES", "RedisStore"]
 
-T = TypeVar("T")
-
 SCHEMA_VERSION: Final = 1
 PAGE_ROWS_KV: Final = 50  # packages of 100 MB live there
-
-log = structlog.get_logger(__name__)
 
 
 class RedisStore:
@@ -39,23 +33,26 @@ class RedisStore:
 
     keeps = True
 
-    def __init__(self, link: Link, layout: Layout, config: GcsConfig) -> None:
+    def __init__(self, link: Link, layout: Layout, config: GcsConfig, epoch: bytes) -> None:
         self._link = link
         self._layout = layout
         self._config = config
-        self._epoch = os.urandom(16).hex().encode()
+        self._patience = Patience(link, config)
+        self._epoch = epoch
         self._revision = 0
-        self._turn = trio.CapacityLimiter(1)
 
     @classmethod
-    async def open(cls, url: str, lane: str, config: GcsConfig) -> RedisStore:
-        """Own a lane from now on. Waits for a Redis that is not there yet; raises :class:`StartError` if it never is."""
-        if not config.redis_namespace or "@" in config.redis_namespace:
-            raise StartError(f"external_storage_namespace={config.redis_namespace!r}: a name without @ was expected")
-        store = cls(Link(url), Layout(config.redis_namespace, lane, config.store_batch_rows_max), config)
+    async def open(cls, url: str, lane: str, config: GcsConfig, epoch: bytes | None = None) -> RedisStore:
+        """Own a lane from now on, whoever had it: whether somebody lives who has it is for the lease to say.
+
+        Waits for a Redis that is not there yet; raises :class:`StartError` if it never is. ``epoch`` is that of the
+        lease; without one the lane has an epoch of its own.
+        """
+        layout = Layout(config.redis_namespace, lane, config.store_batch_rows_max)
+        store = cls(Link(url), layout, config, epoch or new_epoch())
         try:
             limit_s = config.redis_connect_attempts_max * config.redis_connect_retry_s
-            await store._until_it_answers(store._claim, limit_s)
+            await store._patience.answer(store._claim, limit_s)
         except StoreError as error:
             raise StartError(str(error)) from error
         return store
@@ -68,13 +65,13 @@ class RedisStore:
     async def load(self, table: str) -> AsyncGenerator[Page, None]:
         """All rows of a table, in no order. A row may come twice, which is the same row."""
         if self._layout.is_counter(table):
-            value = await self._answer(partial(self._ask_first, ("GET", self._layout.key(table))))
+            value = await self._patience.answer(partial(self._ask_first, ("GET", self._layout.key(table))))
             if value is not None:
                 yield [(b"", value)]
             return
         cursor = b"0"
         while True:
-            cursor, page = await self._answer(partial(self._scan, table, cursor))
+            cursor, page = await self._patience.answer(partial(self._scan, table, cursor))
             if page:
                 yield page
             if cursor == b"0":
@@ -84,44 +81,24 @@ class RedisStore:
         """Write a batch in one transaction; tries again, with replies waiting, while Redis is away."""
         commands = self._layout.commands(writes)
         commands.append(("HSET", self._layout.lane_key, "revision", revision))
-        await self._answer(partial(self._transact, commands, revision))
+        await self._patience.answer(partial(self._transact, commands, revision))
         self._revision = revision
+
+    async def tables(self) -> list[str]:
+        """The names of the tables that have rows."""
+        return await self._patience.answer(self._tables)
+
+    async def clear(self) -> None:
+        """Delete all rows of this lane; Redis frees them while it goes on serving others."""
+        for table in await self.tables():
+            drop: Command = ("UNLINK", self._layout.key(table))
+            unfinished: Command = ("HSET", self._layout.lane_key, "revision", UNFINISHED)
+            await self._patience.answer(partial(self._transact, [drop, unfinished], UNFINISHED))
+            self._revision = UNFINISHED
 
     async def aclose(self) -> None:
         """Hang up."""
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(self._link.close, limiter=self._turn)
-
-    # What waits.
-
-    async def _answer(self, attempt: Callable[[], T]) -> T:
-        return await self._until_it_answers(attempt, self._config.redis_outage_max_s)
-
-    async def _until_it_answers(self, attempt: Callable[[], T], limit_s: float) -> T:
-        """Attempt it until Redis answers, but give up when it was away for so long."""
-        config, since = self._config, trio.current_time()
-        pause_s = config.redis_retry_min_s
-        is_away = False
-        while True:
-            try:
-                result = await trio.to_thread.run_sync(attempt, limiter=self._turn)
-            except Away as error:
-                if trio.current_time() - since >= limit_s:
-                    raise StoreError(f"the store {self._link.name} was away for {limit_s:g} s: {error}") from error
-                if not is_away:
-                    log.warning("the store is away, replies wait", store=self._link.name, why=str(error))
-                    # Ray's users look among the errors first, and callers may give up long before we do.
-                    sys.stderr.write(f"the store {self._link.name} is away, replies wait: {error}\n")
-                    sys.stderr.flush()
-                is_away = True
-                await trio.sleep(pause_s)
-                pause_s = min(pause_s * config.redis_retry_factor, config.redis_retry_max_s)
-            else:
-                if is_away:
-                    log.warning(
-                        "the store is back", store=self._link.name, away_s=round(trio.current_time() - since, 1)
-                    )
-                return result
+        await self._patience.aclose()
 
     # What blocks: in a worker thread. Raises Away to be called again.
 
@@ -146,16 +123,11 @@ class RedisStore:
     def _forget_what_another_server_left_behind(self) -> None:
         """Rows of tables that only we have say what we were about. If stock Ray's server ran since, that is long past."""
         link, layout = self._link, self._layout
-        (last_daemon,) = link.ask(("HGET", layout.key("KV"), "gcs_pid"))
-        if last_daemon is None or last_daemon.startswith(PID_MARK):
+        (last_daemon,) = link.ask(layout.who_was_last)
+        if layout.was_ours(last_daemon):
             return
-        cursor: Any = b"0"
-        while True:
-            ((cursor, keys),) = link.ask(("SCAN", cursor, "MATCH", layout.own_keys_pattern, "COUNT", 1000))
-            if keys:
-                link.ask(("UNLINK", *keys))
-            if cursor == b"0":
-                return
+        for keys in link.keys(layout.own_keys_pattern):
+            link.ask(("UNLINK", *keys))
 
     def _resume(self) -> int:
         """Connect, and see what there is; returns the revision of the last batch that was committed."""
@@ -168,13 +140,11 @@ class RedisStore:
 
     def _revision_in(self, lane: list[bytes | None]) -> int:
         """Read what is in the lane's hash, and see that it is still ours."""
-        epoch, revision = lane
-        if epoch == self._epoch and revision is not None:
-            return int(revision)
-        self._link.close()  # and with it what it watches, so that nothing can be written from here on
-        if epoch is None or revision is None:
-            raise StoreError(f"the store {self._link.name} has lost its rows: somebody has emptied it")
-        raise StoreError(f"the store {self._link.name} is in use by another daemon that started later")
+        try:
+            return revision_in(lane, self._epoch, self._link.name)
+        except StoreError:
+            self._link.close()  # and with it what it watches, so that nothing can be written from here on
+            raise
 
     def _transact(self, commands: list[Command], revision: int) -> None:
         if not self._link.is_connected:
@@ -197,7 +167,17 @@ class RedisStore:
             self._resume()
             cursor = b"0"  # a cursor means nothing to a server that has started since
         ((cursor, flat),) = self._link.ask(("HSCAN", self._layout.key(table), cursor, "COUNT", count))
-        return cursor, list(zip(flat[::2], flat[1::2], strict=True))
+        return cursor, self._layout.read(table, flat)
+
+    def _tables(self) -> list[str]:
+        if not self._link.is_connected:
+            self._resume()
+        shared = self._layout.shared_tables
+        there = self._link.ask(*(("EXISTS", self._layout.key(table)) for table in shared))
+        names = [table for table, is_there in zip(shared, there, strict=True) if is_there]
+        return names + [
+            self._layout.table(key) for page in self._link.keys(self._layout.own_keys_pattern) for key in page
+        ]
 
     def _ask_first(self, command: Command) -> Any:
         if not self._link.is_connected:

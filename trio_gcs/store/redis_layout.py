@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from trio_gcs.store.base import Write
+from trio_gcs.errors import StartError
+from trio_gcs.store.base import Page, Write
 from trio_gcs.store.redis_link import Command
 
 TABLES: Final = "tables"
@@ -20,18 +21,29 @@ PAIRS: Final = "pairs"
 OF_RAY: Final = frozenset({"JOB", "NODE", "ACTOR", "ACTOR_TASK_SPEC", "PLACEMENT_GROUP", "WORKERS", "KV"})
 COUNTER: Final = "JobCounter"
 
+# Who was there last? The row gcs_pid tells: ours has a leading zero in Redis, which is the same number to whoever reads it.
+_PID: Final = ("KV", b"gcs_pid")
+_PID_MARK: Final = b"0"
+
 
 class Layout:
     """The keys of one namespace, for one lane. ``fields_max`` is how many rows one command may hold."""
 
     def __init__(self, namespace: str, lane: str, fields_max: int) -> None:
+        if not namespace or "@" in namespace:
+            raise StartError(f"external_storage_namespace={namespace!r}: a name without @ was expected")
         self.lane = lane
-        self.lane_key = f"RAY{namespace}@trio_gcs:lane:{lane}"
+        self.namespace_pattern = f"RAY{escaped(namespace)}@*"
+        self.lease_key = f"RAY{namespace}@trio_gcs:lease"
+        lane_keys = {each: f"RAY{namespace}@trio_gcs:lane:{each}" for each in (TABLES, PAIRS)}
+        self.lane_key = lane_keys[lane]
+        self.keys_of_the_owner = frozenset({self.lease_key, *lane_keys.values()})
         self._own_prefix = f"RAY{namespace}@trio_gcs:table:{lane}:"
-        self.own_keys_pattern = f"{_escaped(self._own_prefix)}*"
+        self.own_keys_pattern = f"{escaped(self._own_prefix)}*"
         opening, closing = namespace.find("{"), namespace.find("}")
         self.is_in_one_slot = 0 <= opening < closing - 1  # a hash tag, as Redis Cluster reads it
         self.watch: tuple[Command, Command] = (("WATCH", self.lane_key), ("HMGET", self.lane_key, "epoch", "revision"))
+        self.shared_tables = ("KV",) if lane == PAIRS else (*sorted(OF_RAY - {"KV"}), COUNTER)
         self._prefix = f"RAY{namespace}@"
         self._fields_max = fields_max
 
@@ -41,9 +53,31 @@ class Layout:
             return f"{self._prefix}{table}"
         return f"{self._own_prefix}{table}"
 
+    def table(self, own_key: bytes) -> str:
+        """The table of one of the keys that match :attr:`own_keys_pattern`."""
+        return own_key.decode().removeprefix(self._own_prefix)
+
     def is_counter(self, table: str) -> bool:
         """Whether this table is no hash but one number."""
         return table == COUNTER
+
+    @property
+    def who_was_last(self) -> Command:
+        """Asks for what :meth:`was_ours` reads."""
+        return ("HGET", self.key(_PID[0]), _PID[1])
+
+    @staticmethod
+    def was_ours(answer: bytes | None) -> bool:
+        """Whether no server of stock Ray has been there since the last daemon of ours."""
+        return answer is None or answer.startswith(_PID_MARK)
+
+    @staticmethod
+    def read(table: str, flat: Sequence[bytes]) -> Page:
+        """The rows of a table, from fields and values in turn."""
+        rows = list(zip(flat[::2], flat[1::2], strict=True))
+        if table == _PID[0]:
+            return [(key, value.removeprefix(_PID_MARK) if key == _PID[1] else value) for key, value in rows]
+        return rows
 
     def commands(self, writes: Sequence[Write]) -> list[Command]:
         """What makes these writes, with one command for as many rows of a table as may be."""
@@ -56,6 +90,8 @@ class Layout:
                 commands.append(("DEL", self.key(table)) if value is None else ("SET", self.key(table), value))
             elif value is None:
                 gone.setdefault(table, []).append((key,))
+            elif (table, key) == _PID:
+                fields.setdefault(table, []).append((key, _PID_MARK + value))
             else:
                 fields.setdefault(table, []).append((key, value))
         for table, rows in fields.items():
@@ -72,5 +108,6 @@ class Layout:
         return parts
 
 
-def _escaped(pattern: str) -> str:
+def escaped(pattern: str) -> str:
+    """A pattern of Redis that fits this text alone."""
     return "".join(f"\\{letter}" if letter in "[]?*^-\\" else letter for letter in pattern)

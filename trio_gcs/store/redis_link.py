@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection, ConnectionPool, parse_url
+from redis.connection import AbstractConnection, ConnectionPool, SSLConnection, parse_url
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -56,15 +56,33 @@ class Away(Exception):
     """Redis does not answer, or not now. What was asked may have been done."""
 
 
+class NamedConnection(SSLConnection):
+    """One that asks for a server by another name than that of the address."""
+
+    def __init__(self, server_name: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._server_name = server_name
+
+    def _wrap_socket_with_ssl(self, sock: Any) -> Any:
+        host, self.host = self.host, self._server_name
+        try:
+            return super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
+        finally:
+            self.host = host
+
+
 class Link:
     """Connects on demand. After any failure it is closed, and what it watched is forgotten."""
 
     def __init__(self, url: str) -> None:
         try:
             self._parsed: dict[str, Any] = dict(_parse_url(url))
+            server_name = self._parsed.pop("ssl_server_name", None)
         except ValueError as error:
             raise StartError(f"the store {shown(url)} is no url of a Redis: {error}") from error
         self.name = shown(url)
+        if server_name is not None:
+            self._parsed |= {"connection_class": NamedConnection, "server_name": server_name}
         timeouts = {"socket_timeout": REPLY_TIMEOUT_S, "socket_connect_timeout": CONNECT_TIMEOUT_S}
         # We try again ourselves, in order; the client's own retries know nothing of what we watch.
         self._options = {**timeouts, "socket_keepalive": True, "retry": Retry(NoBackoff(), 0), "protocol": 2}
@@ -102,6 +120,16 @@ class Link:
             raise self._meaning(error) from error
         return replies
 
+    def keys(self, pattern: str) -> Iterator[list[bytes]]:
+        """The keys that fit a pattern, some at a time. What was there all the while comes, perhaps twice."""
+        cursor: Any = b"0"
+        while True:
+            ((cursor, found),) = self.ask(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))
+            if found:
+                yield found
+            if cursor == b"0":
+                return
+
     def close(self) -> None:
         """Hang up, if there is a connection."""
         connection: Any = self._connection
@@ -118,6 +146,10 @@ class Link:
             mode = _asked(connection, "INFO", "server")
             if b"redis_mode:sentinel" not in mode:
                 return direct
+            if "server_name" in self._parsed:
+                raise StoreError(
+                    f"{self.name} is a Sentinel: its servers have names of their own, not REDIS_SERVER_NAME"
+                )
             primaries = [_pairs(each) for each in _asked(connection, "SENTINEL", "MASTERS")]
             if len(primaries) != 1:
                 raise StoreError(f"the Sentinel {self.name} knows {len(primaries)} primaries, one was expected")

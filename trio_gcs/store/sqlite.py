@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import trio
 
 from trio_gcs.errors import StartError, StoreError
-from trio_gcs.store.base import Page, Write
+from trio_gcs.store.base import UNFINISHED, Page, Write
 
 T = TypeVar("T")
 
@@ -26,6 +26,8 @@ APPLICATION_ID: Final = 0x74726763  # "trgc": what file(1) and a curious operato
 SCHEMA_VERSION: Final = 1
 PAGE_ROWS: Final = 1000
 PAGE_ROWS_KV: Final = 50  # packages of 100 MB live there
+DYING_S: Final = 0.5  # a daemon that was killed lets go of its lock only after its memory
+DYING_LOOK_S: Final = 0.02
 CHECKED_BYTES_MAX: Final = 1 << 30  # a quarter of a second for each half gigabyte; start must not wait longer
 
 SCHEMA: Final = """
@@ -42,6 +44,7 @@ PUT: Final = (
     'INSERT INTO rows ("table", "key", "value") VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "value" = excluded."value"'
 )
 DELETE: Final = 'DELETE FROM rows WHERE "table" = ? AND "key" = ?'
+REVISE: Final = "UPDATE ledger SET revision = ?"
 
 
 class SqliteStore:
@@ -58,26 +61,13 @@ class SqliteStore:
     @classmethod
     async def open(cls, path: Path) -> SqliteStore:
         """Open or create the file; raises :class:`StartError` where it cannot be used, or is used by another daemon."""
-        return await trio.to_thread.run_sync(cls._open, path)
-
-    @classmethod
-    def _open(cls, path: Path) -> SqliteStore:
+        lock_fd = await _own(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock_fd = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise StartError(f"cannot open the store {path}: {error.strerror}") from error
-        try:
-            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock_fd)
-            raise StartError(f"the store {path} is in use by another daemon") from None
-        try:
-            return cls(path, _connect(path), lock_fd)
+            return cls(path, await trio.to_thread.run_sync(connect, path), lock_fd)
         except sqlite3.Error as error:
             os.close(lock_fd)
             raise StartError(f"cannot open the store {path}: {error}") from error
-        except StartError:
+        except BaseException:
             os.close(lock_fd)
             raise
 
@@ -110,7 +100,7 @@ class SqliteStore:
                         connection.execute(DELETE, (table, key))
                     else:
                         connection.execute(PUT, (table, key, value))
-                connection.execute("UPDATE ledger SET revision = ?", (revision,))
+                connection.execute(REVISE, (revision,))
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -118,6 +108,22 @@ class SqliteStore:
                 raise
 
         await self._in_thread(write)
+
+    async def tables(self) -> list[str]:
+        """The names of the tables that have rows."""
+        return await self._in_thread(lambda: tables_in(self._connection))
+
+    async def clear(self) -> None:
+        """Delete all rows in one transaction."""
+
+        def delete() -> None:
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM rows")
+            connection.execute(REVISE, (UNFINISHED,))
+            connection.execute("COMMIT")
+
+        await self._in_thread(delete)
 
     async def aclose(self) -> None:
         """Fold the log into the file and let go of it."""
@@ -132,7 +138,68 @@ class SqliteStore:
             raise StoreError(f"the store {self.path} failed: {error}") from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def kv_path(path: Path) -> Path:
+    """The file of the key-value pairs, beside that of the tables."""
+    return path.with_name(f"{path.name}-kv")
+
+
+def tables_in(connection: sqlite3.Connection) -> list[str]:
+    """The names of the tables that have rows, each found with one look into the index."""
+    names: list[str] = []
+    while found := connection.execute('SELECT min("table") FROM rows WHERE "table" > ?', (names[-1] if names else "",)):
+        (name,) = found.fetchone()
+        if name is None:
+            break
+        names.append(name)
+    return names
+
+
+async def remove(path: Path) -> None:
+    """Remove the files of a store, if they are there and no daemon uses them."""
+    lock_fd = await _own(path)
+    try:
+        await trio.to_thread.run_sync(_unlink, path)
+    finally:
+        os.close(lock_fd)
+
+
+def _unlink(path: Path) -> None:
+    try:
+        for suffix in ("", "-wal", "-shm", "-lock"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot remove {path}: {error.strerror}") from error
+
+
+async def _own(path: Path) -> int:
+    """Own the file; returns what to close to let go of it."""
+    lock_fd = _open_lock(path)
+    until = trio.current_time() + DYING_S
+    try:
+        while True:
+            try:
+                fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if trio.current_time() >= until:
+                    raise StartError(f"the store {path} is in use by another daemon") from None
+                await trio.sleep(DYING_LOOK_S)
+            else:
+                return lock_fd
+    except BaseException:
+        os.close(lock_fd)
+        raise
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StartError(f"cannot open the store {path}: {error.strerror}") from error
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open or create the file, and see that it is sound and ours; whoever writes must own it, too."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -3,13 +3,6 @@
 MEMORY = "memory:"
 SQLITE = "sqlite:///"
 REDIS = ("redis://", "rediss://")
-# In a Redis that stock Ray's server may have used since, its gcs_pid is there. Ours has a leading zero: the same number.
-PID_MARK = b"0"
-
-
-def pid_text(pid: int, url: str) -> bytes:
-    """What is written under gcs_pid into the store at ``url``."""
-    return (PID_MARK if url.startswith(REDIS) else b"") + b"%d" % pid
 
 
 def shown(url: str) -> str:

@@ -31,16 +31,31 @@ class Lane(Protocol):
         ...
 
 
+class Lease(Lane, Protocol):
+    """The right to the stores, as the witness sees it."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nobody else can have it."""
+        ...
+
+
 class Witness:
     """Collects what the running handler depends on; ``rpc/dispatch`` asks for it and waits."""
 
     def __init__(self) -> None:
         self._seen: Unsettled = {}
         self._lanes: list[Lane] = []
+        self._lease: Lease | None = None
 
     def watch(self, lane: Lane) -> None:
         """Let ``lane`` count in :meth:`everything`."""
         self._lanes.append(lane)
+
+    def hold(self, lease: Lease) -> None:
+        """Let no reply go while it is not sure that this daemon still owns its stores."""
+        self._lease = lease
+        self._lanes.append(lease)
 
     def note(self, lane: Lane, revision: int) -> None:
         """The running handler touched a row of ``lane`` that is not durable before ``revision``."""
@@ -54,9 +69,12 @@ class Witness:
 
     def unsettled(self) -> Unsettled | None:
         """What the handler that just ran depends on; None if all of it is durable."""
-        if not self._seen:
+        lease = self._lease
+        if not self._seen and (lease is None or lease.is_sure):
             return None
         seen, self._seen = self._seen, {}
+        if lease is not None and not lease.is_sure:
+            seen[lease] = lease.revision
         return seen
 
     def everything(self) -> Unsettled | None:

@@ -12,6 +12,7 @@ import resource
 import select
 import signal
 import sys
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -61,9 +62,8 @@ def live(wish: dict) -> int:
     if "file_bytes_max" in wish:
         resource.setrlimit(resource.RLIMIT_FSIZE, (wish["file_bytes_max"], resource.RLIM_INFINITY))
     ray_config = RayConfig.read(wish.get("ray_config", ""), {})
-    settings = DaemonSettings(
-        ray_config=ray_config, gcs_config=GcsConfig.from_ray(ray_config), port=wish["port"], store=wish["store"]
-    )
+    gcs_config = replace(GcsConfig.from_ray(ray_config), **wish.get("knobs", {}))
+    settings = DaemonSettings(ray_config=ray_config, gcs_config=gcs_config, port=wish["port"], store=wish["store"])
     daemon = partial(run_daemon, open_stores=stores_with(Failpoint(**wish.get("failpoint", {}))))
     run = partial(serve, daemon, settings, second_signal_ends=False, announce=lambda port: say(port=port))
     try:

@@ -16,9 +16,9 @@ from pathlib import Path
 import trio
 
 from tests.real.durability import syscalls
-from trio_gcs.config import DaemonSettings
+from trio_gcs.config import GcsConfig
 from trio_gcs.store.base import Page, Store, Write
-from trio_gcs.store.opening import open_stores
+from trio_gcs.store.opening import Stores, open_stores
 
 KILLS = ("before", "write", "sync", "checkpoint", "after", "load")
 KILLS_ANYWHERE = ("before", "after", "load")  # those that need no SQLite
@@ -107,13 +107,13 @@ def stores_with(point: Failpoint):
     """Opens a daemon's stores, one of them with the failpoint."""
 
     @asynccontextmanager
-    async def opened(settings: DaemonSettings) -> AsyncIterator[tuple[Store, Store]]:
-        async with open_stores(settings) as (store, kv_store):
+    async def opened(url: str, config: GcsConfig) -> AsyncIterator[Stores]:
+        async with open_stores(url, config) as stores:
             if not point.name:
-                yield store, kv_store
+                yield stores
             elif point.in_kv:
-                yield store, FaultyStore(kv_store, point)
+                yield stores._replace(pairs=FaultyStore(stores.pairs, point))
             else:
-                yield FaultyStore(store, point), kv_store
+                yield stores._replace(tables=FaultyStore(stores.tables, point))
 
     return opened

@@ -53,6 +53,11 @@ class History:
             self._news = trio.Event()
             await self._news.wait()
 
+    @property
+    def there(self) -> set[Subject]:
+        """The subjects that are known to be there."""
+        return {subject for subject, known in self._known.items() if known.certain is not None}
+
     def certain(self, subject: Subject) -> object:
         """What is known to be there."""
         known = self._known.get(subject)

@@ -20,7 +20,7 @@ import trio
 from tests.real.durability import clients, syscalls
 from tests.real.durability.failpoints import KILLS, KILLS_ANYWHERE, Failpoint
 from tests.real.durability.history import History, Wrong
-from trio_gcs.config import DaemonSettings, GcsConfig
+from trio_gcs.config import GcsConfig
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData
 from trio_gcs.ray_config import RayConfig
 from trio_gcs.rpc.channel import open_channel
@@ -174,12 +174,11 @@ class Cluster:
     async def look(self) -> None:
         """Read the store itself, while no daemon is on it: nothing is half there, and it has not gone back."""
         config = RayConfig.read(self._ray_config, {})
-        settings = DaemonSettings(ray_config=config, gcs_config=GcsConfig.from_ray(config), store=self._url)
-        async with open_stores(settings) as (store, kv_store):
-            self.history.at_revision("tables", await store.last_revision())
-            self.history.at_revision("pairs", await kv_store.last_revision())
-            actors = await _rows(store, "ACTOR")
-            specs = await _rows(store, "ACTOR_TASK_SPEC")
+        async with open_stores(self._url, GcsConfig.from_ray(config)) as stores:
+            self.history.at_revision("tables", await stores.tables.last_revision())
+            self.history.at_revision("pairs", await stores.pairs.last_revision())
+            actors = await _rows(stores.tables, "ACTOR")
+            specs = await _rows(stores.tables, "ACTOR_TASK_SPEC")
         alive = {key for key, row in actors.items() if ActorTableData.FromString(row).state != ActorTableData.DEAD}
         if alive != specs.keys():
             raise Wrong(f"{len(alive ^ specs.keys())} actors are half there")

@@ -84,6 +84,11 @@ async def test_over_tls_with_certificates_on_both_sides(
     await store.aclose()
     with pytest.raises(StartError, match="certificate verify failed"):
         await RedisStore.open(f"rediss://127.0.0.1:{port}?{files_of_url}", TABLES, PATIENT)
+    # By the name that is in the certificate, the check of the name is passed, too.
+    store = await RedisStore.open(
+        f"rediss://127.0.0.1:{port}?{files_of_url}&ssl_server_name=elsewhere", TABLES, PATIENT
+    )
+    await store.aclose()
 
 
 async def test_a_failover_of_a_sentinel_set_is_an_outage_and_loses_nothing(

@@ -100,8 +100,15 @@ def test_rays_files_for_tls_go_to_the_client_of_redis():
     url = settings_of_ray(flags, environ).store
     assert url.startswith("rediss://h:6379?ssl_ca_certs=%2Fca.pem&ssl_certfile=%2Fc.pem&ssl_keyfile=%2Fk.pem")
     assert shown(url) == "rediss://h:6379"
-    with pytest.raises(StartError, match="REDIS_SERVER_NAME is not supported"):
-        settings_of_ray(flags, {"RAY_REDIS_SERVER_NAME": "x"})
+    assert "&ssl_server_name=x&" in settings_of_ray(flags, environ | {"RAY_REDIS_SERVER_NAME": "x"}).store
+
+
+def test_how_long_redis_may_be_away_comes_from_the_environment():
+    assert settings_of_ray(Flags(), {}).gcs_config.redis_outage_max_s == 60.0
+    assert settings_of_ray(Flags(), {"TRIO_GCS_REDIS_OUTAGE_MAX_S": "2.5"}).gcs_config.redis_outage_max_s == 2.5
+    for wrong in ("-1", "x", "inf", "nan"):
+        with pytest.raises(StartError, match="a number of seconds"):
+            settings_of_ray(Flags(), {"TRIO_GCS_REDIS_OUTAGE_MAX_S": wrong})
 
 
 @pytest.mark.parametrize("url", ["redis://", "redis://:6379", "redis://h:0", "rediss://h:99999", "redis://h:x"])
