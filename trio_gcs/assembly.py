@@ -115,10 +115,10 @@ class Daemon:
         event_log = EventLog(structlog.get_logger("events"))
         outlet = Outlet(self.control_plane, self.observability, event_log, listeners=listeners)
         reactions: dict[type[Any], Sequence[Reaction]] = {}
-        self.hub = Hub(epoch=self._epoch_text, things=self._durable_things, clock=around.clock)
+        self.hub = Hub(history=lambda: self.epoch, things=self._durable_things, clock=around.clock)
         self.ledger = Ledger(store, outlet, reactions, self.witness, self.hub.tables)
         self.kv_ledger = Ledger(kv_store, witness=self.witness, follower=self.hub.keys)
-        self.epoch = Epoch((self.ledger, self.kv_ledger), around.random_bytes)
+        self.epoch = Epoch(((self.ledger, self.hub.tables), (self.kv_ledger, self.hub.keys)), around.random_bytes)
         self.raylets = Raylets(self._address_of, config, token=settings.auth_token, open_channel=around.open_channel)
         self.workers = Workers(self.raylets, config, token=settings.auth_token, open_channel=around.open_channel)
         self.leases: LeaseQueue | None = None
@@ -293,9 +293,6 @@ class Daemon:
         managers.runtime_env.recover(managers.jobs.all(), managers.actors.queries.creation_tasks())
         managers.autoscaler.recover()
         managers.kv.put(b"", b"gcs_pid", b"%d" % os.getpid())
-
-    def _epoch_text(self) -> str:
-        return self.epoch.text()
 
     def _durable_things(self, kinds: frozenset[str]) -> Iterator[Thing]:
         copies = [

@@ -38,6 +38,12 @@ class HeldStore:
         self.held = True
         self._gate = trio.Event()
 
+    def copy(self) -> HeldStore:
+        """A backup of what is there."""
+        copy = HeldStore()
+        copy.rows, copy.revision, copy.log = dict(self.rows), self.revision, list(self.log)
+        return copy
+
     def let_go(self) -> None:
         """The batch that was written, if any, is known to be durable."""
         self._gate.set()
@@ -76,10 +82,12 @@ class World:
 
     def __init__(self, store: Any, kv_store: Any, limits: HubLimits | None = None, *, seed: int = 0) -> None:
         self.now_ms = 1000
-        self.hub = Hub(epoch=self.epoch_text, things=self.things, clock=lambda: self.now_ms, limits=limits)
+        self.hub = Hub(history=lambda: self.epoch, things=self.things, clock=lambda: self.now_ms, limits=limits)
         self.ledger = Ledger(store, follower=self.hub.tables)
         self.kv_ledger = Ledger(kv_store, follower=self.hub.keys)
-        self.epoch = Epoch((self.ledger, self.kv_ledger), lambda size: bytes([seed]) * size)
+        self.epoch = Epoch(
+            ((self.ledger, self.hub.tables), (self.kv_ledger, self.hub.keys)), lambda size: bytes([seed]) * size
+        )
         self.jobs = self.ledger.table("JOB", message_codec(JobTableData))
         self.nodes = self.ledger.table("NODE", message_codec(GcsNodeInfo))
         self.actors = self.ledger.table("ACTOR", message_codec(ActorTableData))
@@ -95,9 +103,6 @@ class World:
             await ledger.load()
             await journal.load(store)
         self.epoch.recover()
-
-    def epoch_text(self) -> str:
-        return self.epoch.text()
 
     def things(self, kinds: frozenset[str]) -> Iterator[Thing]:
         copies = [

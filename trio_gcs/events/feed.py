@@ -16,7 +16,7 @@ from trio_gcs.events.entry import Entry, Position, Thing, Told
 from trio_gcs.events.filters import Filter
 from trio_gcs.events.forms import Shared
 from trio_gcs.events.summaries import Summaries
-from trio_gcs.events.tokens import Token
+from trio_gcs.events.tokens import Life, Token
 
 PULL_BYTES: Final = 64 << 10
 ROWS_MAX: Final = 50  # of a snapshot, in one pull: making them takes time
@@ -51,7 +51,7 @@ class Feed:
         shared: Shared,
         cursor: Cursor,
         wanted: Filter,
-        epoch: str,
+        life: Life,
         bookmarks: Bookmarks,
         *,
         opening: Sequence[bytes],
@@ -64,7 +64,7 @@ class Feed:
         self._shared = shared
         self._cursor = cursor
         self._wanted = wanted
-        self._epoch = epoch
+        self._life = life
         self._bookmarks = bookmarks
         self._bookmarked = bookmarks.count()
         self._opening = [shared.envelope(message) for message in opening]
@@ -201,4 +201,4 @@ class Feed:
             frames.append(self._shared.envelope(bookmark))
 
     def _token(self, tables: Position, keys: Position | None = None) -> str:
-        return str(Token(self._epoch, tables, keys))
+        return str(Token(self._life, tables, keys))

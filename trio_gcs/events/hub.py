@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -23,7 +23,7 @@ from trio_gcs.events.journal import MIB, Journal, JournalLimits, the_size
 from trio_gcs.events.ring import Ring
 from trio_gcs.events.summaries import Summaries
 from trio_gcs.events.things import KEY_TABLES, TABLES
-from trio_gcs.events.tokens import Token, read_token
+from trio_gcs.events.tokens import Life, Token, read_token
 
 NOW: Final = "now"
 SNAPSHOT: Final = "snapshot"
@@ -52,17 +52,30 @@ class Wish:
     coalesce: bool = False
 
 
+class History(Protocol):
+    """What has happened to the stores."""
+
+    @property
+    def life(self) -> Life:
+        """The life of the daemon, as tokens begin with it."""
+        ...
+
+    def lived(self, life: Life, until: Iterable[Position]) -> bool:
+        """Whether what was sent in that life up to these positions is what the stores say has happened."""
+        ...
+
+
 class TooManySubscribers(Exception):
     """There is no room for another subscriber."""
 
 
 class Hub:
-    """The event stream. ``epoch`` names the life of the stores; ``things`` copies what is durable of some kinds, at once."""
+    """The event stream. ``history`` knows the lives of the stores; ``things`` copies what is durable of some kinds, at once."""
 
     def __init__(
         self,
         *,
-        epoch: Callable[[], str],
+        history: Callable[[], History],
         things: Callable[[frozenset[str]], Iterable[Thing]],
         clock: Callable[[], int],
         limits: HubLimits | None = None,
@@ -73,7 +86,7 @@ class Hub:
         self.summaries = Summaries()
         self.feeds: set[Feed] = set()
         self.news = trio.lowlevel.ParkingLot()  # whoever waits for something to pull
-        self._epoch = epoch
+        self._history = history
         self._things = things
         self._bookmarks_due = 0
         self._bookmarks = Bookmarks(lambda: self._bookmarks_due, clock)
@@ -110,16 +123,16 @@ class Hub:
         summaries = self.summaries if TASK_SUMMARY in wish.wanted.kinds else None
         if summaries is not None:
             rows = chain(rows, summaries.now())
-        form, epoch = shared.form, self._epoch()
-        opening = [form.hello(begins, epoch, int(self.limits.bookmark_period_s * 1000))]
+        form, life = shared.form, self._history().life
+        opening = [form.hello(begins, life.epoch, int(self.limits.bookmark_period_s * 1000))]
         if compacted is not None:
-            opening.append(form.compacted(compacted, epoch, self._oldest(rings)))
+            opening.append(form.compacted(compacted, life.epoch, self._oldest(rings)))
         cursor = Cursor(rings, at, wish.wanted.accepts, budget_bytes=self.limits.budget_bytes, coalesce=wish.coalesce)
         feed = Feed(
             shared,
             cursor,
             wish.wanted,
-            epoch,
+            life,
             self._bookmarks,
             opening=opening,
             rows=rows,
@@ -150,7 +163,7 @@ class Hub:
 
     def _objection(self, token: Token, rings: Sequence[Ring]) -> str | None:
         """Why a token cannot be resumed from."""
-        if token.epoch != self._epoch():
+        if token.life.epoch != self._history().life.epoch:
             return "other_epoch"
         if len(rings) > 1 and token.keys is None:
             return "unkeyed"
@@ -158,10 +171,9 @@ class Hub:
             assert position is not None, "a ring of keys has been looked for"
             if position < ring.forgotten:
                 return "too_old"
-            if position > ring.last:
-                return "ahead"
-        return None
+        positions = [token.tables] if token.keys is None else [token.tables, token.keys]
+        return None if self._history().lived(token.life, positions) else "ahead"
 
     def _oldest(self, rings: Sequence[Ring]) -> str:
         positions: list[Position] = [ring.forgotten for ring in rings]
-        return str(Token(self._epoch(), *positions))
+        return str(Token(self._history().life, *positions))

@@ -200,7 +200,9 @@ class Follower:
         self.check(truth)
         for lane, committed in truth.lines.items():
             missing = self._next(committed, lane)
-            assert missing is None, f"{self.name} never heard of it"
+            assert missing is None, (
+                f"{self.name} came to {self.token} and never heard of {missing}, of {committed[-5:]}"
+            )
 
     def _next(self, committed: Sequence[Line], lane: str) -> Line | None:
         """The next line that this one is to hear."""

@@ -59,7 +59,7 @@ def test_what_makes_no_sense_is_an_invalid_argument(stream, wrong):
 
 
 def test_a_token_of_another_life_is_compacted(stream):
-    heard = list(stream(request("abcd.1.1"), timeout=20))
+    heard = list(stream(request("abcd-12.1.1"), timeout=20))
     assert heard[1].compacted.reason == "other_epoch"
 
 

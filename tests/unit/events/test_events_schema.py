@@ -47,14 +47,16 @@ def entry(revision, index, told):
 def said():
     form = Json()
     yield form.hello("now", "ab12", 1000)
-    yield form.synced("ab12.1.0")
-    yield form.bookmark("ab12.1.0.2.3", 5)
-    yield from (form.compacted(reason, "ab12", "ab12.0.0") for reason in ("too_old", "other_epoch", "ahead", "unkeyed"))
-    yield from (form.end(reason, token) for reason in (LAGGED, SHUTDOWN) for token in ("", "ab12.1.0"))
+    yield form.synced("ab12-34.1.0")
+    yield form.bookmark("ab12-34.1.0.2.3", 5)
+    yield from (
+        form.compacted(reason, "ab12", "ab12-34.0.0") for reason in ("too_old", "other_epoch", "ahead", "unkeyed")
+    )
+    yield from (form.end(reason, token) for reason in (LAGGED, SHUTDOWN) for token in ("", "ab12-34.1.0"))
     for thing in THINGS:
         yield form.row(thing)
-        yield form.event(entry(1, 1, Told(thing, "", ("ActorMoved",), CAUSE)), "ab12.1.1")
-        yield form.event(entry(1, 2, Told(thing._replace(body=None), "ALIVE")), "ab12.1.2")
+        yield form.event(entry(1, 1, Told(thing, "", ("ActorMoved",), CAUSE)), "ab12-34.1.1")
+        yield form.event(entry(1, 2, Told(thing._replace(body=None), "ALIVE")), "ab12-34.1.2")
 
 
 def test_the_schema_is_one():

@@ -78,18 +78,24 @@ async def test_a_token_that_is_too_old_is_answered_with_compacted_and_the_end():
 
 @pytest.mark.parametrize(
     ("token", "reason"),
-    [("ffff.1.1", "other_epoch"), ("{epoch}.99.1", "ahead"), ("{epoch}.2.9", "ahead")],
+    [
+        ("ffff-{life.name}.1.1", "other_epoch"),
+        ("{life.epoch}-{life.name}.99.1", "ahead"),
+        ("{life.epoch}-{life.name}.2.9", "ahead"),
+        ("{life.epoch}-ffff0000ffff0000.2.1", "ahead"),
+        ("{life.epoch}-fff.2.1", "ahead"),
+    ],
 )
 async def test_a_token_that_never_was_is_not_taken_for_one(token, reason):
     world = await memory_world()
     world.put_job(1, "x")
-    feed = world.open(token.format(epoch=world.epoch.text()))
+    feed = world.open(token.format(life=world.epoch.life))
     assert pulled(feed)[1]["reason"] == reason
 
 
 async def test_a_text_that_is_no_token_is_refused():
     world = await memory_world()
-    for text in ("then", "1", "zz.1.1", "a.1", "a.1.1.1", "a.٣.1"):
+    for text in ("then", "1", "zz.1.1", "a.1", "a.1.1", "a-b.1.1.1", "a-b.٣.1"):
         with pytest.raises(ValueError, match="no token"):
             world.open(text)
 

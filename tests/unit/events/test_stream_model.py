@@ -29,6 +29,8 @@ steps = st.lists(
         st.tuples(st.just("lose"), st.integers(0, 2)),
         st.tuples(st.just("commit")),
         st.tuples(st.just("crash")),
+        st.tuples(st.just("back up")),
+        st.tuples(st.just("restore")),
     ),
     max_size=60,
 )
@@ -45,6 +47,7 @@ class Follower:
         self.feed: Feed | None = None
         self.gapless: list[dict[str, Any]] = []  # events since the last snapshot
         self.since: tuple[int, int] | None = None  # where that snapshot was
+        self.reasons = {"too_old"}
 
     def pull(self, world: World, bytes_max: int) -> None:
         if self.feed is None:
@@ -62,7 +65,7 @@ class Follower:
             self.gapless = []
             self.since = None
         elif kind == "compacted":
-            assert message["reason"] == "too_old"
+            assert message["reason"] in self.reasons
             self.token = "snapshot"
         elif kind in {"row", "event"}:
             row = message["row"]
@@ -89,17 +92,24 @@ class Run:
         self.limits = limits
         self.followers = followers
         self.number = 0
+        self.lives = 0
+        self.backup: tuple[Any, Any] | None = None
 
     async def live(self, todo: list[tuple[Any, ...]]) -> bool:
         """One life of the daemon: until there is nothing left to do, or, which is False, a crash."""
         done = False
-        world = World(*self.stores, self.limits)
+        self.lives += 1
+        world = World(*self.stores, self.limits, seed=self.lives)
         async with trio.open_nursery() as nursery:
             await world.start()
             await nursery.start(world.ledger.serve)
             await nursery.start(world.kv_ledger.serve)
+            await self.until_durable(world)  # as the daemon does before it listens
             while todo:
                 step = todo.pop(0)
+                if step[0] == "restore" and self.backup is not None:
+                    self.restore()
+                    break
                 if step[0] == "crash" and self.durable:
                     break
                 await self.do(world, step)
@@ -132,6 +142,8 @@ class Run:
                 self.followers[number].feed = None
             case ("commit",):
                 self.let_go()
+            case ("back up",) if self.durable:
+                self.backup = (self.stores[0].copy(), self.stores[1].copy())
         await trio.testing.wait_all_tasks_blocked()
 
     def change(self, world: World, edits: list[tuple[str, int, bool]]) -> None:
@@ -152,11 +164,21 @@ class Run:
             if isinstance(store, HeldStore):
                 store.let_go()
 
-    async def settle(self, world: World) -> None:
+    def restore(self) -> None:
+        """Revisions are given out again from here on, for other changes."""
+        assert self.backup is not None, "there is a backup"
+        self.stores = (self.backup[0].copy(), self.backup[1].copy())
+        for follower in self.followers:
+            follower.reasons.add("ahead")
+
+    async def until_durable(self, world: World) -> None:
         for ledger in (world.ledger, world.kv_ledger):
             while ledger.durable < ledger.revision:
                 self.let_go()
                 await trio.testing.wait_all_tasks_blocked()
+
+    async def settle(self, world: World) -> None:
+        await self.until_durable(world)
         for follower in self.followers:
             for _ in range(1000):
                 if follower.feed is not None and not follower.feed.is_behind:
