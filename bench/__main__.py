@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench import cases, groups, parked, raylets
+from bench import cases, durable, groups, parked, puts, raylets
 from bench.load import Call, Figure, Shape, c_core, h2load
 from bench.servers import Pair, Server, find, running
 
@@ -25,6 +25,8 @@ SHAPES = (Shape(1, 1), Shape(1, 32), Shape(8, 16))
 STARTS = 7
 IDLE_S = 10
 PARKED = 10_000
+PUTS, PUTS_IN_FLIGHT = 40_000, 256
+OURS, STOCK = "trio-gcs", "gcs_server"
 Row = tuple[str, str, str, str]
 
 
@@ -118,6 +120,38 @@ def whole_process(pair: Pair) -> list[Row]:
     return rows
 
 
+def on_disk(pair: Pair, only: str, share: float) -> list[Row]:
+    """Stores that last: starts with many actors to load, and puts of pairs. Stock's server is on Redis in each row."""
+    rows: list[Row] = []
+    actors, requests = int(durable.ACTOR_COUNT * share), int(PUTS * share)
+    starting = f"exec to first answer, {actors:,} living actors"
+    putting = f"KV put, {PUTS_IN_FLIGHT} in flight, different keys"
+    with durable.places() as places:
+        names = [f"{OURS} on SQLite", f"{OURS} on Redis", f"{STOCK} on Redis"]
+        servers = list(zip(places, names, (pair.ours, pair.ours, pair.stock), strict=True))
+        if only in starting:
+            for place in places:
+                durable.fill(place, actors)
+            took = [[durable.start_s(*server, actors) for server in servers] for _ in range(3)]
+            *ours_s, stock_s = (median(each) for each in zip(*took, strict=True))
+            for name, start_s in zip(names, ours_s, strict=False):
+                row = (f"{starting}: {name}", f"{start_s:.2f} s", f"{stock_s:.2f} s", f"{stock_s / start_s:.1f}")
+                print(" | ".join(row), flush=True)
+                rows.append(row)
+        if only in putting:
+            with durable.on(*servers[2]) as stock:
+                stock.cluster_id = cases.cluster_id(stock)
+                for server in servers[:2]:
+                    with durable.on(*server) as ours:
+                        ours.cluster_id = cases.cluster_id(ours)
+                        rows.append(compare(f"{putting}: {server[1]}", _puts(requests), (ours, stock)))
+    return rows
+
+
+def _puts(requests: int) -> Callable[[Server], Figure]:
+    return lambda server: puts.figure(server, max(requests, PUTS_IN_FLIGHT), PUTS_IN_FLIGHT)
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows as the docs show them."""
     head = ("case", "trio-gcs", "gcs_server", "ratio")
@@ -144,6 +178,7 @@ def main() -> None:
         raise SystemExit("h2load is missing: apt-get install nghttp2-client")
     rows = calls(pair, options.only, 0.1 if options.quick else 1.0)
     rows += placement_groups(pair, options.only, 0.1 if options.quick else 1.0)
+    rows += on_disk(pair, options.only, 0.1 if options.quick else 1.0)
     if not options.only:
         rows += whole_process(pair)
     if options.out is not None:

@@ -205,8 +205,12 @@ async def load(daemon: Daemon) -> None:
             log.info("loading", table=table, rows=rows)
 
     log.info("Loading job table data, and that of all other tables")  # readers of Ray's logs look for the beginning
-    await daemon.ledger.load(tell)
-    await daemon.kv_ledger.load(tell)
+    gc.disable()  # what is loaded stays: walking through it again and again while it grows finds nothing
+    try:
+        await daemon.ledger.load(tell)
+        await daemon.kv_ledger.load(tell)
+    finally:
+        gc.enable()
     if daemon.ledger.revision:
         log.info("loaded", revision=daemon.ledger.revision, kv_revision=daemon.kv_ledger.revision)
 

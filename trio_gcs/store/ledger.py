@@ -8,7 +8,7 @@ outside has seen. On a store that keeps nothing, a change is durable when its bl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
@@ -356,8 +356,15 @@ class Ledger:
 
 def _fill(table: Table[Any], page: Page) -> None:
     assert table.codec is not None, "only tables that are kept are loaded"
-    for key, value in page:
-        try:
-            table.place(key, table.codec.decode(value))
-        except ValueError as error:
-            raise StoreError(f"row {key.hex()} of table {table.name} cannot be read: {error}") from error
+    decode = table.codec.decode
+    at = b""
+
+    def rows() -> Iterator[tuple[bytes, Any]]:
+        nonlocal at
+        for at, value in page:
+            yield at, decode(value)
+
+    try:
+        table.fill(rows())
+    except ValueError as error:
+        raise StoreError(f"row {at.hex()} of table {table.name} cannot be read: {error}") from error

@@ -166,6 +166,23 @@ class Table(Generic[Row]):
         else:
             self._rows[key] = row
 
+    def fill(self, rows: Iterable[tuple[bytes, Row]]) -> None:
+        """Place many rows at the start, when hardly any of their keys has a row. For :class:`Ledger` only."""
+        mine = self._rows
+        indexes = [(values_of, self._found[name]) for name, values_of in self._indexes.items()]
+        for key, row in rows:
+            if key in mine:
+                self.place(key, row)
+                continue
+            mine[key] = row
+            for values_of, found in indexes:
+                for value in values_of(row):
+                    keys = found.get(value)
+                    if keys is None:
+                        found[value] = {key: None}
+                    else:
+                        keys[key] = None
+
     def _reindex(self, key: bytes, old: Row | None, row: Row | None) -> None:
         for name, values_of in self._indexes.items():
             before = tuple(values_of(old)) if old is not None else ()
