@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, Inv
 from websockets.sync.client import connect
 
 from tests.real.events.daemon import running
+from tests.real.events.node import node_command
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.trio_gcs.v1.events_pb2 import StreamMessage
 
@@ -149,20 +149,6 @@ def test_the_token_is_shown_in_a_header_or_in_a_subprotocol(tmp_path):
             with pytest.raises(InvalidStatus) as refused:
                 connect(daemon.url, **more)
             assert refused.value.response.status_code == 401
-
-
-def node_command():
-    """Node with a WebSocket of its own: since 22, and since 20.10 behind an option."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no node")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
-    major, minor = map(int, version.strip().lstrip("v").split(".")[:2])
-    if major >= 22:
-        return [node]
-    if (major, minor) >= (20, 10):
-        return [node, "--experimental-websocket", "--no-warnings"]
-    pytest.skip(f"node {version.strip()} has no WebSocket")
 
 
 def test_nodes_own_websocket_follows(tmp_path):

@@ -1,5 +1,6 @@
 """A driver of Ray whose actor lives, restarts and dies, while a subscriber that Ray knows nothing of follows it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,12 +8,10 @@ from pathlib import Path
 
 import ray
 
-FOLLOW = Path(__file__).with_name("follow.py")
-
 ray.init(num_cpus=2, log_to_driver=False)
 url = f"ws://127.0.0.1:{os.environ['TRIO_GCS_EVENTS_PORT']}/v1/events"
 token = Path("~/.ray/auth_token").expanduser().read_text().strip()
-command = [os.environ["FOLLOWER_PYTHON"], str(FOLLOW), url, token]
+command = [*json.loads(os.environ["FOLLOWER"]), url, token]
 follower = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 assert follower.stdout.readline() == "synced\n"
 
