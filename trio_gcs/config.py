@@ -133,6 +133,7 @@ class GcsConfig:
     placement_group_retry_factor: float = _number("gcs_create_placement_group_retry_multiplier", 1.5)
     placement_group_tick_s: float = 1.0  # how often load is reported and the queue is looked at; fixed in Ray
     bundle_release_retry_s: float = 1.0  # between attempts to give bundles back; fixed in Ray
+    bundle_settle_s: float = 2.0  # for what was sent on a connection that broke: it may arrive until then
 
     # Pubsub.
     subscriber_timeout_s: float = _ms(

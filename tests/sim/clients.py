@@ -104,11 +104,11 @@ class RayletClient(Client):
             nursery.start_soon(self._see_whether_alive)
 
     async def _see_whether_alive(self) -> None:
-        """A raylet that is told that it is dead ends."""
+        """A raylet that is told that it is dead ends, even if a registration that came late made it alive again."""
         while True:
             await trio.sleep(4)
             reply = await self.ask(self.nodes.CheckAlive, pb.CheckAliveRequest(node_ids=[self.raylet.node_id]), 5)
-            if not reply.raylet_alive[0]:
+            if not reply.raylet_alive[0] or self.raylet.node_id in self.world.safety.nodes_dead:
                 self.raylet.die(silently=False)
 
     async def _report(self) -> None:
@@ -215,10 +215,10 @@ class Subscriber(Client):
         self.world.safety.actor_seen(actor_id, row, how)
         if how == "published":
             before = self.told.get(actor_id, now)
-            if now < before:
+            if now < before and actor_id not in self.world.safety.reborn:
                 raise Violation(f"{self.name}: actor {actor_id.hex()} went back from {before} to {now}")
             self.told[actor_id] = now
-        if old is None or rank(row) > rank(old):
+        if old is None or rank(row) > rank(old) or actor_id in self.world.safety.reborn:
             self.seen[actor_id] = row
 
 

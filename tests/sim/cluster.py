@@ -71,6 +71,7 @@ class Cluster:
                 health_check_failures_max=3,
                 resource_load_pull_period_s=1000.0,
                 peer_call_timeout_s=15.0,
+                bundle_settle_s=7.0,  # as long as words may be on their way
                 client_keepalive_period_s=1000.0,
             ),
         )

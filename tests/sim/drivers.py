@@ -78,7 +78,12 @@ class Driver(Client):
         if creation.is_detached:
             spec.root_detached_actor_id = actor_id
         register = pb.RegisterActorRequest(task_spec=spec)
-        self.expect(await self.ask_perhaps_twice(self.actors.RegisterActor, register), actor_id)
+
+        async def send(request, **more):
+            self.world.safety.registrations[actor_id] += 1
+            return await self.actors.RegisterActor(request, **more)
+
+        self.expect(await self.ask_perhaps_twice(send, register), actor_id)
         self.actors_made.append(actor_id)
         self.world.safety.registered(actor_id)
         reply = await self.ask_perhaps_twice(self.actors.CreateActor, pb.CreateActorRequest(task_spec=spec))

@@ -219,6 +219,7 @@ class _NodeManager(partly(NodeManagerServiceBase)):
     def __init__(self, raylet: Raylet) -> None:
         self.raylet = raylet
         self.world = raylet.world
+        self._thread = trio.Lock()  # a raylet has one, so what comes first is done first
 
     async def _do(self, deed):
         """Do it as a task of the world; its caller may give up, the deed is done all the same."""
@@ -229,9 +230,13 @@ class _NodeManager(partly(NodeManagerServiceBase)):
         done, box = trio.Event(), []
 
         async def run() -> None:
-            await faults.pause()
             try:
-                box.append(deed() if not isinstance(deed, tuple) else await deed[0](deed[1]))
+                async with self._thread:
+                    await faults.pause()
+                    if not isinstance(deed, tuple):
+                        box.append(deed())
+                if isinstance(deed, tuple):
+                    box.append(await deed[0](deed[1]))
             except GRPCError as error:
                 box.append(error)
             done.set()

@@ -25,6 +25,7 @@ class Turns:
     def __init__(self, call_timeout_s: float) -> None:
         self._call_timeout_s = call_timeout_s
         self._waiting: dict[Key, list[trio.Event]] = {}  # an entry is a call under way, and who comes after it
+        self.unheard: set[Key] = set()  # where a call ended without an answer: it may arrive after the next one
         self._calls: set[trio.CancelScope] = set()
         self._stopped = False
 
@@ -60,6 +61,12 @@ class Turns:
             await trio.sleep_forever()  # whoever calls is being cancelled
         volley = Volley(self, subject, requests, begin=begin, ask=ask, tell=tell)
         await volley.run(trio.current_time() + self._call_timeout_s)
+
+    def settle(self, peer: bytes, subject: bytes) -> bool:
+        """Say that this peer has answered since; returns whether a call to it had ended without an answer before."""
+        was_unheard = (peer, subject) in self.unheard
+        self.unheard.discard((peer, subject))
+        return was_unheard
 
     def claim(self, peer: bytes, subject: bytes) -> bool:
         """Take the turn if it is nobody's, without waiting."""

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import trio
+from grpclib.const import Status
 
-from trio_gcs.errors import RemoteError
+from trio_gcs.errors import RemoteError, RemoteGone
 from trio_gcs.rpc.shot import Hear
 from trio_gcs.wire.client_reply import DEADLINE_EXCEEDED
 
 if TYPE_CHECKING:
     from trio_gcs.rpc.turns import Turns
 
+UNHEARD: Final = frozenset({Status.UNAVAILABLE.value, Status.DEADLINE_EXCEEDED.value})  # said by our own side
 Request = TypeVar("Request")
 GiveUp = Callable[[], None]
 Begin = Callable[[bytes, Request, Hear], GiveUp | None]
@@ -81,8 +83,8 @@ class Volley(Generic[Request]):
             self._again.append(peer)
             self._news.set()
         else:
+            self._note(peer, answer)
             self._turns.pass_on(peer, self._subject)
-            self._answers[peer] = answer
             self._expected -= 1
             self._news.set()
 
@@ -96,7 +98,7 @@ class Volley(Generic[Request]):
             for give_up in list(self._under_way.values()):
                 give_up()
             for peer in self._again:
-                self._hear(peer, RemoteError(DEADLINE_EXCEEDED, "no answer in time"))
+                self._hear(peer, late())
             while self._expected:
                 await self._hear_news()
             self._tell_news()
@@ -114,7 +116,7 @@ class Volley(Generic[Request]):
     # The usual way.
 
     async def _wait_for(self, peer: bytes) -> None:
-        await self._asked(peer, partial(self._turns.take, peer, self._subject, self._question(peer)))
+        await self._asked(peer, partial(self._turns.take, peer, self._subject, self._question(peer)), None)
 
     async def _send_again(self) -> None:
         if self._again:
@@ -125,15 +127,15 @@ class Volley(Generic[Request]):
 
     async def _ask_again(self, peer: bytes) -> None:
         try:
-            await self._asked(peer, partial(self._turns.heard, self._question(peer)))
+            await self._asked(peer, partial(self._turns.heard, self._question(peer)), late())
         finally:
             self._turns.pass_on(peer, self._subject)
 
     def _question(self, peer: bytes) -> Callable[[], Awaitable[Any]]:
         return partial(self._ask, peer, self._requests[peer])
 
-    async def _asked(self, peer: bytes, call: Callable[[], Awaitable[Any]]) -> None:
-        answer = None
+    async def _asked(self, peer: bytes, call: Callable[[], Awaitable[Any]], answer: RemoteError | None) -> None:
+        """Make the call; ``answer`` is what to tell if it is cancelled."""
         try:
             answer = await call()
         except RemoteError as error:
@@ -141,5 +143,15 @@ class Volley(Generic[Request]):
         finally:
             self._expected -= 1  # also when we were cancelled, waiting for our turn, and nothing was asked
             if answer is not None:
-                self._answers[peer] = answer
+                self._note(peer, answer)
             self._news.set()
+
+    def _note(self, peer: bytes, answer: Any) -> None:
+        if isinstance(answer, RemoteError) and not isinstance(answer, RemoteGone) and answer.status in UNHEARD:
+            self._turns.unheard.add((peer, self._subject))
+        self._answers[peer] = answer
+
+
+def late() -> RemoteError:
+    """What is told of a call that was not answered in time."""
+    return RemoteError(DEADLINE_EXCEEDED, "no answer in time")

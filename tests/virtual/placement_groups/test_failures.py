@@ -85,7 +85,7 @@ async def test_who_did_not_answer_a_prepare_gives_back_what_it_may_hold(
         await trio.sleep(0.01)
         assert sorted(node for node, _ in world.sent(RELEASE)) == [1, 2]
         answer_prepares(world)
-        await trio.sleep(1)
+        await trio.sleep(3)
         assert world.state() == Wire.CREATED
 
 
@@ -100,9 +100,24 @@ async def test_a_raylet_that_hangs_holds_a_group_up_but_not_for_ever(autojump_cl
         world.create(2, {"CPU": 1})
         await trio.sleep(59)
         assert world.state(2) == Wire.PENDING
-        await trio.sleep(1.5)
+        await trio.sleep(3.5)
         assert (world.state(1), world.state(2)) == (Wire.CREATED, Wire.CREATED)
-        assert world.sent(RELEASE) == [(2, [0])]
+        assert world.sent(RELEASE) == [(2, [0])] * 2
+
+
+async def test_what_a_broken_connection_may_still_bring_is_given_back_as_well(autojump_clock: trio.abc.Clock) -> None:
+    world = GroupWorld([1])
+    async with world.serving():
+        answer_prepares(world, node_1=UNREACHABLE)
+        world.play(RELEASE)
+        world.create()
+        (await world.asked(RELEASE)).answer(AGREED[RELEASE])
+        answer_prepares(world)
+        await trio.sleep(1.9)
+        assert (len(world.sent(RELEASE)), len(world.sent(PREPARE))) == (1, 1)
+        (await world.asked(RELEASE)).answer(AGREED[RELEASE])
+        await trio.sleep(1)
+        assert (len(world.sent(RELEASE)), world.state()) == (2, Wire.CREATED)
 
 
 async def test_nothing_of_a_group_goes_where_it_has_yet_to_be_given_back(autojump_clock: trio.abc.Clock) -> None:
@@ -137,7 +152,7 @@ async def test_a_release_is_repeated_until_it_is_answered(autojump_clock: trio.a
             await trio.sleep(1)
         world.agree(RELEASE)
         await trio.sleep(100)
-        assert len(world.sent(RELEASE)) == 11
+        assert len(world.sent(RELEASE)) == 12  # its first yes may have come before the request that was lost
 
 
 async def test_a_release_ends_with_its_node(autojump_clock: trio.abc.Clock) -> None:
@@ -190,9 +205,9 @@ async def test_commits_that_always_fail_do_not_make_a_busy_loop(autojump_clock: 
         world.raylets.script(COMMIT, UNREACHABLE)
         world.create()
         await trio.sleep(60)
-        assert 50 < len(world.sent(COMMIT)) < 70
+        assert 20 < len(world.sent(COMMIT)) < 40
         world.agree(COMMIT)
-        await trio.sleep(2)
+        await trio.sleep(4)
         assert world.state() == Wire.CREATED
 
 

@@ -74,6 +74,7 @@ class PlacementGroupManager:
             nodes=nodes,
             resources=resources,
             retry_s=config.bundle_release_retry_s,
+            settle_s=config.bundle_settle_s,
             freed=self._use_what_is_free,
         )
         self._leftovers = Leftovers(ledger, raylets, over=self._begin_placing)

@@ -68,6 +68,10 @@ class Turns(Protocol):
         """Send each peer its request in turn, and hear every answer: ``tell`` is called as they come."""
         ...
 
+    def settle(self, peer: bytes, subject: bytes) -> bool:
+        """Say that this peer has answered since; returns whether a call to it had ended without an answer before."""
+        ...
+
     def stop(self) -> None:
         """Stop hearing: the daemon is ending."""
         ...

@@ -40,6 +40,7 @@ class Releases:
         nodes: Nodes,
         resources: Resources,
         retry_s: float,
+        settle_s: float,
         freed: Callable[[Change, bytes], None],
     ) -> None:
         self.table: Table[Release] = ledger.table(
@@ -58,6 +59,7 @@ class Releases:
         self._nodes = nodes
         self._resources = resources
         self._retry_s = retry_s
+        self._settle_s = settle_s
         self._freed = freed
 
     def owe(self, change: Change, group_id: bytes, node_id: bytes, bundles: Iterable[Bundle]) -> None:
@@ -90,6 +92,7 @@ class Releases:
 
     def _forget(self, change: Change, group_id: bytes, node_ids: Iterable[bytes]) -> None:
         for node_id in node_ids:
+            self._turns.settle(node_id, group_id)
             change.delete(self.table, group_id + node_id)
         if not self.table.count("by_group", group_id):
             change.delete(self.rounds, group_id)
@@ -100,9 +103,10 @@ class Releases:
 
         def tell(answers: Answers) -> None:
             if self.rounds.get(group_id) == number:  # or another task asks, since more is owed
-                self._hear(group_id, requests, answers)
+                unsettled.update(self._hear(group_id, requests, answers))
 
         while True:
+            unsettled: set[bytes] = set()
             requests = {_node_of(key): self.table[key] for key in self.table.find("by_group", group_id)}
             await self._turns.take_all(
                 group_id,
@@ -111,18 +115,26 @@ class Releases:
                 ask=self._raylets.remove_placement_group_bundles,
                 tell=tell,
             )
-            await trio.sleep(self._retry_s)  # unless this task is over, since nothing is owed any more
+            # Unless this task is over, since nothing is owed any more.
+            await trio.sleep(self._settle_s if unsettled else self._retry_s)
 
-    def _hear(self, group_id: bytes, requests: Mapping[bytes, Release], answers: Answers) -> None:
-        """Nodes have answered: what they gave back is free, in one change, and the others are asked again."""
-        free = []
+    def _hear(self, group_id: bytes, requests: Mapping[bytes, Release], answers: Answers) -> set[bytes]:
+        """Nodes have answered: what they gave back is free, in one change, and the others are asked again.
+
+        A request whose connection broke may still arrive, and after this release of what it asks for. So where one
+        ended without an answer, the node's first yes does not count; those nodes are returned.
+        """
+        free, unsettled = [], set()
         for node_id, answer in answers.items():
             if self.table.get(group_id + node_id) is not requests[node_id]:
                 continue
-            if not isinstance(answer, RemoteError) or (
-                isinstance(answer, RemoteGone) and not self._nodes.is_alive(node_id)
-            ):
+            if isinstance(answer, RemoteGone) and not self._nodes.is_alive(node_id):
                 free.append(node_id)
+            elif not isinstance(answer, RemoteError):
+                if self._turns.settle(node_id, group_id):
+                    unsettled.add(node_id)
+                else:
+                    free.append(node_id)
             elif not isinstance(answer, RemoteGone):
                 _log.warning("node %s did not release bundles of group %s: %s", node_id.hex(), group_id.hex(), answer)
         if free:
@@ -132,6 +144,7 @@ class Releases:
                     needs = added(request_of(bundle.unit_resources) for bundle in requests[node_id].bundle_specs)
                     self._resources.give_back(change, node_id, needs)
                 self._freed(change, group_id)
+        return unsettled
 
 
 def _node_of(key: bytes) -> bytes:

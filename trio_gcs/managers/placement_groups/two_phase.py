@@ -87,13 +87,13 @@ class TwoPhase:
         # A task that was cancelled may still run up to its next checkpoint, and its plan may be gone by then.
         await trio.lowlevel.checkpoint_if_cancelled()
         plan = self.plans[group_id]
-        answers: Answers = {}
+        requests = {node_id: kind(bundle_specs=nameless(bundles)) for node_id, bundles in by_node(plan.bundles).items()}
+        answers: Answers = dict.fromkeys(requests, Answer.UNKNOWN)
 
         def tell(heard: Mapping[bytes, object]) -> None:
             for node_id, reply in heard.items():
                 answers[node_id] = _answer_of(group_id, node_id, reply)
 
-        requests = {node_id: kind(bundle_specs=nameless(bundles)) for node_id, bundles in by_node(plan.bundles).items()}
         await self._turns.take_all(group_id, requests, begin=self._raylets.begin, ask=ask, tell=tell)
         await trio.lowlevel.checkpoint_if_cancelled()
         if self.plans.get(group_id) is plan:
