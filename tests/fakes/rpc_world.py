@@ -42,6 +42,9 @@ class FakeSettler:
     def everything(self):
         return self.open
 
+    def promise(self, unsettled, word):
+        return False
+
     async def settled(self, unsettled):
         self.waits_count += 1
         while self.open is not None:

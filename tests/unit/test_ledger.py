@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from trio_gcs.errors import StoreError
 from trio_gcs.store.base import Page, Write
@@ -142,6 +144,33 @@ async def test_a_read_waits_for_the_rows_that_it_returns_and_for_no_others(nurse
     await ledger.settled(1)
     assert table.get(b"new") == b"2"
     assert ledger.witness.unsettled() is None
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_promise_is_kept_when_its_change_is_durable_and_not_before(nursery: trio.Nursery) -> None:
+    store, said = HeldStore(), []
+    ledger = Ledger(store, publish=lambda revision, events: said.extend(events))
+    table = ledger.table("T", BYTES)
+    await nursery.start(ledger.serve)
+    for number in range(1, 4):
+        with ledger.change() as change:
+            change.put(table, b"%d" % number, b"")
+            change.emit(number)
+        if number == 1:
+            await wait_all_tasks_blocked()  # the first is on its way, the others wait for it
+    for revision in (3, 1, 2):
+        assert ledger.witness.promise({ledger: revision}, partial(said.append, f"told {revision}"))
+    assert not ledger.promise(4, said.clear)
+    await wait_all_tasks_blocked()
+    assert said == []
+    store.gate.release()
+    await wait_all_tasks_blocked()
+    assert said == [1, "told 1"]
+    assert not ledger.promise(1, said.clear)
+    store.gate.release()
+    await wait_all_tasks_blocked()
+    assert said == [1, "told 1", 2, "told 2", 3, "told 3"]
+    assert not ledger.witness.promise({ledger: 4, Ledger(store): 1}, said.clear)
     nursery.cancel_scope.cancel()
 
 

@@ -72,7 +72,7 @@ class UnaryCall(_Interruptible):
 
 
 class SettledReply(_Interruptible):
-    """An outcome that leaves once what it rests on is durable."""
+    """An outcome that leaves once what it rests on is durable: without a task where that is one change, and in one else."""
 
     __slots__ = ("connection", "outcome", "stream_id", "unsettled")
 
@@ -97,6 +97,10 @@ class SettledReply(_Interruptible):
     async def run(self) -> None:
         """Wait, then speak."""
         await self.method.dispatch.settler.settled(self.unsettled)
+        self.settled()
+
+    def settled(self) -> None:
+        """It is durable: speak."""
         if not self.gone:
             self.method.finish(self, self.outcome)
 
@@ -104,6 +108,8 @@ class SettledReply(_Interruptible):
         """The deadline has passed before it was durable, or the caller is gone."""
         if not self.gone:
             self.method.finish(self, DEADLINE_PASSED)
+
+    expire = interrupted
 
 
 class StreamCall(_Interruptible):

@@ -67,6 +67,10 @@ class Settler(Protocol):
         """Wait until it is durable."""
         ...
 
+    def promise(self, unsettled: Any, word: Callable[[], None]) -> bool:
+        """Say ``word`` when it is durable; False where only :meth:`settled` can wait for it."""
+        ...
+
 
 class NothingToSettle:
     """For a server without a store."""
@@ -82,6 +86,10 @@ class NothingToSettle:
 
     async def settled(self, unsettled: object) -> None:
         """Return at once."""
+
+    def promise(self, unsettled: object, word: Callable[[], None]) -> bool:
+        """Leave it to the one who waits."""
+        return False
 
 
 class Dispatch:
@@ -356,7 +364,10 @@ def _inline_call(method: Method, function: Callable[[Any], Any]) -> Call:
                 unsettled=unsettled,
                 began_at=began_at,
             )
-            dispatch.pool.run(reply_later)
+            if settler.promise(unsettled, reply_later.settled):
+                dispatch.deadlines.add(deadline, reply_later)
+            else:
+                dispatch.pool.run(reply_later)
         return None
 
     return call

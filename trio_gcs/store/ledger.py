@@ -270,6 +270,15 @@ class Ledger:
         while self.durable < revision:
             await self._progress.wait()
 
+    def promise(self, revision: int, word: Word) -> bool:
+        """Say ``word`` when ``revision`` is durable and its events are published; False if it is not on its way."""
+        for changes in (self._in_flight, self._queue):
+            # Revisions in a row: while something is on its way, each change is queued behind it.
+            if changes and changes[0].revision <= revision <= changes[-1].revision:
+                changes[revision - changes[0].revision].words.append(word)
+                return True
+        return False
+
     async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit changes and run errands until cancelled. A failed commit raises out of here and ends the daemon."""
         async with trio.open_nursery() as self._nursery:

@@ -86,6 +86,10 @@ class Lease:
         while self.durable < revision:
             await self._renewed.wait()
 
+    def promise(self, revision: int, word: Callable[[], None]) -> bool:
+        """Leave it to the one who waits."""
+        return False
+
     # Beginning, going on, ending.
 
     async def take(self) -> None:

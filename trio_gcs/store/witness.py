@@ -8,6 +8,7 @@ checkpoints, so one witness serves the whole daemon.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 Unsettled = dict["Lane", int]
@@ -28,6 +29,10 @@ class Lane(Protocol):
 
     async def settled(self, revision: int) -> None:
         """Wait until ``revision`` is durable."""
+        ...
+
+    def promise(self, revision: int, word: Callable[[], None]) -> bool:
+        """Say ``word`` when ``revision`` is durable; False where only :meth:`settled` can wait for it."""
         ...
 
 
@@ -86,3 +91,10 @@ class Witness:
         """Wait until all of ``unsettled`` is durable."""
         for lane, revision in unsettled.items():
             await lane.settled(revision)
+
+    def promise(self, unsettled: Unsettled, word: Callable[[], None]) -> bool:
+        """Say ``word`` when all of it is durable, if that is one change; else return False, and nothing is promised."""
+        if len(unsettled) > 1:
+            return False
+        ((lane, revision),) = unsettled.items()
+        return lane.promise(revision, word)

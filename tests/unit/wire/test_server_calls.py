@@ -151,7 +151,7 @@ def test_a_bomb_is_not_inflated():
     assert World(message_bytes_max=1_000_000).call([*HEADERS, ("grpc-encoding", "gzip")], bomb).status == EXHAUSTED
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"hello")[:-9]])
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"hello", mtime=0)[:-9]])
 def test_broken_compression_is_an_error_of_the_call(body):
     assert World().call([*HEADERS, ("grpc-encoding", "gzip")], prefixed(body, 1)).status == INTERNAL
 
