@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench import cases, durable, groups, parked, puts, raylets
+from bench import cases, durable, followers, groups, parked, puts, raylets
 from bench.load import Call, Figure, Shape, c_core, h2load
 from bench.servers import Pair, Server, find, running
 
@@ -25,6 +25,9 @@ SHAPES = (Shape(1, 1), Shape(1, 32), Shape(8, 16))
 STARTS = 7
 IDLE_S = 10
 PARKED = 10_000
+FOLLOWERS = 1000
+CHANGES_PER_S = 200
+FOLLOWING_S = 20
 PUTS, PUTS_IN_FLIGHT = 40_000, 256
 OURS, STOCK = "trio-gcs", "gcs_server"
 Row = tuple[str, str, str, str]
@@ -152,6 +155,20 @@ def _puts(requests: int) -> Callable[[Server], Figure]:
     return lambda server: puts.figure(server, max(requests, PUTS_IN_FLIGHT), PUTS_IN_FLIGHT)
 
 
+def event_stream(only: str, share: float) -> list[Row]:
+    """A thousand followers of the event stream, which stock Ray has not."""
+    name = f"event stream, {FOLLOWERS:,} followers, {CHANGES_PER_S} changes/s, from commit to receipt"
+    if only not in name:
+        return []
+    followers.room_for(FOLLOWERS)
+    heard = followers.measure(FOLLOWERS, CHANGES_PER_S, max(FOLLOWING_S * share, 5), "memory:")
+    waited = (
+        f"p50 {heard.waited_ms(0.5):.0f} ms, p99 {heard.waited_ms(0.99):.0f} ms, {heard.daemon_share:.0%} of a core"
+    )
+    print(f"{name} | {waited}", flush=True)
+    return [(name, waited, "has none", "-")]
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows as the docs show them."""
     head = ("case", "trio-gcs", "gcs_server", "ratio")
@@ -179,6 +196,7 @@ def main() -> None:
     rows = calls(pair, options.only, 0.1 if options.quick else 1.0)
     rows += placement_groups(pair, options.only, 0.1 if options.quick else 1.0)
     rows += on_disk(pair, options.only, 0.1 if options.quick else 1.0)
+    rows += event_stream(options.only, 0.1 if options.quick else 1.0)
     if not options.only:
         rows += whole_process(pair)
     if options.out is not None:

@@ -14,6 +14,7 @@ import base64
 import json
 import multiprocessing
 import os
+import resource
 import selectors
 import socket
 import subprocess
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,53 @@ def change(address: str, rate: float, seconds: float) -> list[float]:
     return sorted(took)
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What followers heard, and what it cost."""
+
+    waits_ms: list[float]
+    events: tuple[int, int]  # of the follower that heard fewest and of the one that heard most
+    octets: tuple[int, int]
+    daemon_share: float  # of a core
+    readers_share: float
+    calls_ms: list[float]  # of those who made the changes
+
+    def waited_ms(self, share: float) -> float:
+        """How long that share of all events took at most."""
+        return self.waits_ms[int(len(self.waits_ms) * share)]
+
+
+def measure(followers: int, changes_per_s: float, seconds: float, store: str) -> Heard:
+    """Start a daemon, follow it and change it."""
+    with tempfile.TemporaryDirectory(prefix="trio-gcs-bench-") as home:
+        process, address, port = start(f"sqlite:///{home}/gcs.sqlite" if store == "sqlite" else store, home)
+        ours, theirs = multiprocessing.Pipe()
+        reader = multiprocessing.get_context("spawn").Process(
+            target=follow, args=(port, followers, seconds + 2, theirs)
+        )
+        try:
+            reader.start()
+            assert ours.recv() == "ready"
+            stalled = Follower(port, sampled=False)
+            used, began = cpu_s(process.pid), time.monotonic()
+            took = change(address, changes_per_s, seconds)
+            share = (cpu_s(process.pid) - used) / (time.monotonic() - began)
+            waits, fewest, most, least, largest, reader_cpu_s = ours.recv()
+            stalled.sock.close()
+        finally:
+            process.kill()
+            process.wait()
+            reader.join(10)
+    return Heard(waits, (fewest, most), (least, largest), share, reader_cpu_s / seconds, took)
+
+
+def room_for(followers: int) -> None:
+    """Let this process and its children open as many sockets as it takes."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = followers * 2 + 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if most < 0 else min(wanted, most), most))
+
+
 def main() -> None:
     """Measure, and say it in lines."""
     parser = argparse.ArgumentParser()
@@ -147,40 +196,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--store", default="memory:")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="trio-gcs-bench-") as home:
-        store = f"sqlite:///{home}/gcs.sqlite" if chosen.store == "sqlite" else chosen.store
-        process, address, port = start(store, home)
-        ours, theirs = multiprocessing.Pipe()
-        reader = multiprocessing.get_context("spawn").Process(
-            target=follow, args=(port, chosen.followers, chosen.seconds + 2, theirs)
-        )
-        try:
-            reader.start()
-            assert ours.recv() == "ready"
-            stalled = Follower(port, sampled=False)
-            used, began = cpu_s(process.pid), time.monotonic()
-            took = change(address, chosen.changes_per_s, chosen.seconds)
-            share = (cpu_s(process.pid) - used) / (time.monotonic() - began)
-            waits, events_min, events_max, octets_min, octets_max, reader_cpu_s = ours.recv()
-            at = {p: waits[int(len(waits) * p)] for p in (0.5, 0.9, 0.99, 0.999)}
-            print(
-                f"{chosen.followers} followers, {chosen.changes_per_s:g} changes/s, {chosen.seconds:g} s, {chosen.store}"
-            )
-            print(
-                "  commit to receipt, ms: "
-                + ", ".join(f"p{p * 100:g} {at[p]:.1f}" for p in at)
-                + f", max {waits[-1]:.1f}"
-            )
-            print(f"  events per follower: {events_min} to {events_max}; octets {octets_min:,} to {octets_max:,}")
-            print(f"  daemon: {share * 100:.0f} % of a core; readers: {reader_cpu_s / chosen.seconds * 100:.0f} %")
-            print(
-                f"  the calls that made the changes, ms: p50 {took[len(took) // 2]:.1f}, p99 {took[int(len(took) * 0.99)]:.1f}"
-            )
-            stalled.sock.close()
-        finally:
-            process.kill()
-            process.wait()
-            reader.join(10)
+    room_for(chosen.followers)
+    heard = measure(chosen.followers, chosen.changes_per_s, chosen.seconds, chosen.store)
+    waited = ", ".join(f"p{share * 100:g} {heard.waited_ms(share):.1f}" for share in (0.5, 0.9, 0.99, 0.999))
+    calls = heard.calls_ms
+    print(f"{chosen.followers} followers, {chosen.changes_per_s:g} changes/s, {chosen.seconds:g} s, {chosen.store}")
+    print(f"  commit to receipt, ms: {waited}, max {heard.waits_ms[-1]:.1f}")
+    print(
+        f"  events per follower: {heard.events[0]} to {heard.events[1]}; octets {heard.octets[0]:,} to {heard.octets[1]:,}"
+    )
+    print(f"  daemon: {heard.daemon_share * 100:.0f} % of a core; readers: {heard.readers_share * 100:.0f} %")
+    print(
+        f"  the calls that made the changes, ms: p50 {calls[len(calls) // 2]:.1f}, p99 {calls[int(len(calls) * 0.99)]:.1f}"
+    )
 
 
 if __name__ == "__main__":

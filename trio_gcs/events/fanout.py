@@ -3,7 +3,7 @@
 A task per subscriber that wakes for each event would cost more than the event. So one task goes round: who follows the
 same and stands at the same place is sent the same octets, put together once, by one call of the kernel each. It
 rests after each round for as long as the round took, so that many subscribers get larger portions instead of the whole
-processor. A socket that is full is passed over, and its own task says when it has room again.
+processor; but not for long, since on a busy machine a round takes time that is not ours. A socket that is full is passed over, and its own task says when it has room again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from trio_gcs.events.pipe import Pipe
 
 _TURN: Final = 64  # subscribers between two looks at whatever else there is to do
 _REST_MIN_S: Final = 0.0005
+_REST_MAX_S: Final = 0.01
 
 
 class Subscriber:
@@ -75,7 +76,8 @@ class FanOut:
                 await self._hub.news.park()
             began_at = trio.current_time()
             await self._go_round()
-            await trio.sleep(max(_REST_MIN_S, trio.current_time() - began_at))
+            took_s = trio.current_time() - began_at
+            await trio.sleep(min(max(_REST_MIN_S, took_s), _REST_MAX_S))
 
     async def _go_round(self) -> None:
         portions: dict[Hashable, tuple[bytes, Stand]] = {}
