@@ -115,7 +115,9 @@ class Daemon:
         event_log = EventLog(structlog.get_logger("events"))
         outlet = Outlet(self.control_plane, self.observability, event_log, listeners=listeners)
         reactions: dict[type[Any], Sequence[Reaction]] = {}
-        self.hub = Hub(history=lambda: self.epoch, things=self._durable_things, clock=around.clock)
+        self.hub = Hub(
+            history=lambda: self.epoch, things=self._durable_things, clock=around.clock, sure=self.witness.sure
+        )
         self.ledger = Ledger(store, outlet, reactions, self.witness, self.hub.tables)
         self.kv_ledger = Ledger(kv_store, witness=self.witness, follower=self.hub.keys)
         self.epoch = Epoch(((self.ledger, self.hub.tables), (self.kv_ledger, self.hub.keys)), around.random_bytes)

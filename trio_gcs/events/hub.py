@@ -7,7 +7,7 @@ once, between two changes, and its rows are encoded later, one pull after the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol
@@ -70,7 +70,10 @@ class TooManySubscribers(Exception):
 
 
 class Hub:
-    """The event stream. ``history`` knows the lives of the stores; ``things`` copies what is durable of some kinds, at once."""
+    """The event stream. ``history`` knows the lives of the stores; ``things`` copies what is durable of some kinds, at once.
+
+    ``sure`` waits until the stores are known to be ours still.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class Hub:
         history: Callable[[], History],
         things: Callable[[frozenset[str]], Iterable[Thing]],
         clock: Callable[[], int],
+        sure: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         limits: HubLimits | None = None,
     ) -> None:
         self.limits = limits or HubLimits()
@@ -88,6 +92,7 @@ class Hub:
         self.news = trio.lowlevel.ParkingLot()  # whoever waits for something to pull
         self._history = history
         self._things = things
+        self._sure = sure
         self._bookmarks_due = 0
         self._bookmarks = Bookmarks(lambda: self._bookmarks_due, clock)
 
@@ -103,6 +108,11 @@ class Hub:
             await trio.sleep(self.limits.bookmark_period_s)
             self._bookmarks_due += 1
             self.wake()
+
+    async def admit(self, wish: Wish, shared: Shared) -> Feed:
+        """As :meth:`open`, as soon as it is sure that nobody has succeeded this daemon."""
+        await self._sure()
+        return self.open(wish, shared)
 
     def open(self, wish: Wish, shared: Shared) -> Feed:
         """Begin a stream. Raises ``ValueError`` if its beginning makes no sense, or :class:`TooManySubscribers`."""

@@ -175,7 +175,7 @@ class EventSockets:
         wish, form = read_wish(request.path)
         check(request.headers, offered, self._token)
         try:
-            feed = self._hub.open(wish, self._forms[form])
+            feed = await self._hub.admit(wish, self._forms[form])
         except TooManySubscribers:
             raise Refusal(503, "there are too many subscribers") from None
         try:

@@ -75,7 +75,7 @@ class ObserverService(ObserverBase):
         if request is None:
             raise GRPCError(Status.INVALID_ARGUMENT, "a request was expected")
         try:
-            feed = self._hub.open(_wish(request), self._shared)
+            feed = await self._hub.admit(_wish(request), self._shared)
         except ValueError as error:
             raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from None
         except TooManySubscribers:

@@ -92,6 +92,11 @@ class Witness:
         for lane, revision in unsettled.items():
             await lane.settled(revision)
 
+    async def sure(self) -> None:
+        """Wait until it is sure that this daemon still owns its stores: what begins to be told is then not out of date."""
+        if self._lease is not None:
+            await self._lease.settled(self._lease.revision)
+
     def promise(self, unsettled: Unsettled, word: Callable[[], None]) -> bool:
         """Say ``word`` when all of it is durable, if that is one change; else return False, and nothing is promised."""
         if len(unsettled) > 1:

@@ -17,6 +17,8 @@ from tests.real.durability import clients
 from tests.real.durability.lives import Life, Mother, mother
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.gcs_service_grpc import InternalKVGcsServiceStub
+from trio_gcs.generated.trio_gcs.v1.events_pb2 import EventsRequest
+from trio_gcs.generated.trio_gcs.v1.observer_grpc import ObserverStub
 from trio_gcs.rpc.channel import open_channel
 
 SHORT = {"redis_lease_s": 0.5, "redis_retry_min_s": 0.02, "redis_retry_max_s": 0.1}
@@ -134,7 +136,18 @@ async def test_one_that_was_stopped_and_succeeded_answers_nobody_when_it_wakes(
                 except clients.LOST:
                     heard.append(None)
 
+            async def follow() -> None:
+                hello = None
+                try:
+                    async with to_first.stub(ObserverStub).Events.open(timeout=30) as stream:
+                        await stream.send_message(EventsRequest(**{"from": "snapshot"}), end=True)
+                        hello = await stream.recv_message()
+                except clients.LOST:
+                    pass
+                heard.append(hello)
+
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(follow)
                 for _ in range(20):
                     nursery.start_soon(ask, kv.InternalKVGet, read)
                 change = pb.InternalKVPutRequest(namespace=b"f", key=b"k", value=b"late", overwrite=True)
@@ -142,7 +155,7 @@ async def test_one_that_was_stopped_and_succeeded_answers_nobody_when_it_wakes(
                 second = await on.start(**SHORT)
                 await put(second, b"new")
                 os.kill(first.pid, signal.SIGCONT)
-        assert heard == [None] * 21
+        assert heard == [None] * 22
         code, told = await on.end_of(first)
         assert code == REFUSED
         assert "in use by another daemon that started later" in told
