@@ -40,12 +40,12 @@ def eventually(what, timeout_s: float = 30.0):
     return what()
 
 
-def died(method) -> str:
+def died(call) -> str:
     """Call until the actor is dead: a call that overtakes the end of its worker is still answered."""
     end = time.monotonic() + 40
     while time.monotonic() < end:
         try:
-            ray.get(method.remote(), timeout=40)
+            ray.get(call(), timeout=40)
         except ray.exceptions.ActorDiedError as error:
             return str(error)
     return "alive"
@@ -73,7 +73,7 @@ detached = Counter.options(name="d", lifetime="detached").remote()
 print("|", "detached", ray.get(detached.add.remote()))
 
 ray.kill(named)
-print("|", "killed", "killed by `ray.kill`" in died(named.add))
+print("|", "killed", "killed by `ray.kill`" in died(named.add.remote))
 again = Counter.options(name="n").remote()
 print("|", "name free", ray.get(again.add.remote()))
 
@@ -83,7 +83,7 @@ ray.get(restarting.add.remote(10))
 os.kill(first, signal.SIGKILL)
 print("|", "restarted", eventually(lambda: ray.get(restarting.add.remote())), ray.get(restarting.pid.remote()) != first)
 os.kill(ray.get(restarting.pid.remote()), signal.SIGKILL)
-print("|", "exhausted", "died" in died(restarting.add))
+print("|", "exhausted", "died" in died(restarting.add.remote))
 
 again_and_again = Counter.options(max_restarts=-1, max_task_retries=-1).remote()
 before = ray.get(again_and_again.pid.remote())
@@ -96,8 +96,8 @@ infeasible = Counter.options(resources={"unobtainium": 1}).remote()
 ready, waiting = ray.wait([infeasible.add.remote()], timeout=2)
 print("|", "infeasible", len(ready), len(waiting))
 ray.kill(infeasible)
-print("|", "infeasible killed", died(waiting[0]) != "alive")
+print("|", "infeasible killed", died(lambda: waiting[0]) != "alive")
 
-print("|", "broken", "no such luck" in died(Broken.remote().ping.remote()))
+print("|", "broken", "no such luck" in died(Broken.remote().ping.remote))
 ray.shutdown()
 print("|", "end")
