@@ -33,6 +33,7 @@ from bench.servers import TICKS_PER_S
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.gcs_pb2 import JobTableData
 
+TEXT, PING, PONG, FINAL, MASKED = 1, 9, 10, 0x80, 0x80  # RFC 6455, section 5.2
 SAMPLED = 20
 ENTRYPOINT = "python train.py " + "--option=value " * 15
 
@@ -67,14 +68,16 @@ class Follower:
             return
         self.rest += octets
         while len(self.rest) >= 4:
-            size, head = self.rest[1], 2
+            kind, size, head = self.rest[0] & 0xF, self.rest[1], 2
             if size == 126:
                 size, head = int.from_bytes(self.rest[2:4], "big"), 4
             if len(self.rest) < head + size:
                 return
-            message = json.loads(self.rest[head : head + size])
+            payload = self.rest[head : head + size]
             self.rest = self.rest[head + size :]
-            if message["type"] == "event":
+            if kind == PING:
+                self.sock.send(bytes([FINAL | PONG, MASKED | size, 0, 0, 0, 0]) + payload)
+            elif kind == TEXT and (message := json.loads(payload))["type"] == "event":
                 self.waits_ms.append(now_ms - message["time_ms"])
 
 
@@ -167,6 +170,7 @@ def measure(followers: int, changes_per_s: float, seconds: float, store: str) ->
         )
         try:
             reader.start()
+            theirs.close()  # so that its end is heard
             assert ours.recv() == "ready"
             stalled = Follower(port, sampled=False)
             used, began = cpu_s(process.pid), time.monotonic()
