@@ -1,67 +1,101 @@
 """Simulated raylets for the bench: one process that agrees to everything at once, on one port for all nodes.
 
-Both servers call the same process, so what it costs is the same for both, and their own CPU is counted apart from it.
+Both servers call the same process and wait for it, so it must cost next to nothing: a request is not even read. Every
+call is answered with the same octets, in which a reservation finds its "success" and a health check its "SERVING".
 """
 
 from __future__ import annotations
 
+import select
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-import trio
-from grpclib.const import Cardinality, Handler
+from trio_gcs.wire import frames
 
-from trio_gcs.generated.ray import node_manager_pb2 as pb
-from trio_gcs.rpc.dispatch import Dispatch
-from trio_gcs.rpc.handlers import unary
-from trio_gcs.rpc.health import Health
-from trio_gcs.rpc.server import Server
-
-SERVICE = "/ray.rpc.NodeManagerService/"
+_READ_BYTES_MAX: Final = 65_536
+_GREETING: Final = frames.settings_frame(()) + frames.window_update_frame(
+    0, frames.LARGEST_WINDOW - frames.DEFAULT_WINDOW
+)
 
 
-class Raylets:
-    """The calls of placement groups, each answered with its yes."""
-
-    @unary
-    def prepare(self, request: pb.PrepareBundleResourcesRequest) -> pb.PrepareBundleResourcesReply:
-        """Reserve the bundles."""
-        return pb.PrepareBundleResourcesReply(success=True)
-
-    @unary
-    def commit(self, request: pb.CommitBundleResourcesRequest) -> pb.CommitBundleResourcesReply:
-        """Hand the bundles out."""
-        return pb.CommitBundleResourcesReply()
-
-    @unary
-    def remove(self, request: pb.RemovePlacementGroupBundlesRequest) -> pb.RemovePlacementGroupBundlesReply:
-        """Take the bundles back."""
-        return pb.RemovePlacementGroupBundlesReply()
-
-    def __mapping__(self) -> dict[str, Handler]:
-        """What a generated service class would say of these three."""
-        methods = {
-            "PrepareBundleResources": (self.prepare, pb.PrepareBundleResourcesRequest, pb.PrepareBundleResourcesReply),
-            "CommitBundleResources": (self.commit, pb.CommitBundleResourcesRequest, pb.CommitBundleResourcesReply),
-            "RemovePlacementGroupBundles": (
-                self.remove,
-                pb.RemovePlacementGroupBundlesRequest,
-                pb.RemovePlacementGroupBundlesReply,
-            ),
-        }
-        return {
-            SERVICE + name: Handler(function, Cardinality.UNARY_UNARY, request, reply)
-            for name, (function, request, reply) in methods.items()
-        }
+def _literal(name: bytes, value: bytes) -> bytes:
+    """A header field that enters no table (RFC 7541, section 6.2.2)."""
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
 
-async def _serve() -> None:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    async with trio.open_nursery() as nursery:
-        await nursery.start(Server([Raylets(), Health()], Dispatch()).serve, [listener])
-        print(listener.socket.getsockname()[1], flush=True)
+_HEAD: Final = b"\x88" + _literal(b"content-type", b"application/grpc")  # 0x88 is ":status: 200"
+_YES: Final = b"\0\0\0\0\x02" + b"\x08\x01"  # field 1 is 1: success, or SERVING
+_TRAILERS: Final = _literal(b"grpc-status", b"0")
+
+
+def _answer(stream_id: int) -> bytes:
+    return (
+        frames.frame(frames.HEADERS, frames.END_HEADERS, stream_id, _HEAD)
+        + frames.frame(frames.DATA, 0, stream_id, _YES)
+        + frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream_id, _TRAILERS)
+    )
+
+
+class _Caller:
+    """A connection: where one frame ends, and which of them end a request, is all that is looked at."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._tail = b""
+        self._greeted = False
+
+    def read(self) -> bool:
+        """Answer what has arrived; False when the caller has gone."""
+        octets = self.sock.recv(_READ_BYTES_MAX)
+        if not octets:
+            return False
+        buffer, out = self._tail + octets, []
+        if not self._greeted:
+            if len(buffer) < len(frames.PREFACE):
+                self._tail = buffer
+                return True
+            buffer = buffer[len(frames.PREFACE) :]
+            self._greeted = True
+            out.append(_GREETING)
+        at = 0
+        while len(buffer) - at >= frames.HEADER_SIZE:
+            word, flags, stream_id = frames.unpack_header(buffer, at)
+            end = at + frames.HEADER_SIZE + (word >> 8)
+            if end > len(buffer):
+                break
+            kind = word & 0xFF
+            if kind in {frames.DATA, frames.HEADERS} and flags & frames.END_STREAM:
+                out.append(_answer(stream_id))
+            elif kind == frames.SETTINGS and not flags & frames.ACK:
+                out.append(frames.SETTINGS_ACK)
+            elif kind == frames.PING and not flags & frames.ACK:
+                out.append(frames.ping_frame(buffer[end - 8 : end], ack=True))
+            at = end
+        self._tail = buffer[at:]
+        if out:
+            self.sock.sendall(b"".join(out))
+        return True
+
+
+def _serve() -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    print(listener.getsockname()[1], flush=True)
+    callers: dict[int, _Caller] = {}
+    with select.epoll() as epoll:
+        epoll.register(listener.fileno(), select.EPOLLIN)
+        while True:
+            for fd, _ in epoll.poll():
+                if fd == listener.fileno():
+                    sock, _ = listener.accept()
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    callers[sock.fileno()] = _Caller(sock)
+                    epoll.register(sock.fileno(), select.EPOLLIN)
+                elif not callers[fd].read():
+                    callers.pop(fd).sock.close()
 
 
 @contextmanager
@@ -76,4 +110,4 @@ def running() -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    trio.run(_serve)
+    _serve()
