@@ -21,7 +21,7 @@ torture:  ## kill -9 ten thousand times (about half an hour; ARGS='--kills 500 -
 
 test-kills:  ## kill -9 a thousand times on each store (half an hour; KILLS=50, ARGS='-k redis'), followers of events may miss nothing
 	scripts/environment .venv '.[test,proto]' && scripts/test_tools
-	TRIO_GCS_TEST_KILLS=$(or $(KILLS),1000) .venv/bin/python -m pytest -s tests/real/events/test_kill.py $(ARGS)
+	TRIO_GCS_TEST_KILLS=$(or $(KILLS),1000) .venv/bin/python -m pytest -s -o faulthandler_timeout=0 tests/real/events/test_kill.py $(ARGS)
 
 check:  ## format, lint, types, async rules and the rules of the house
 	scripts/environment .venv '.[test,check]'

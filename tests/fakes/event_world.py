@@ -15,9 +15,9 @@ from trio_gcs.events.filters import Filter
 from trio_gcs.events.forms import Json, Shared
 from trio_gcs.events.hub import Hub, HubLimits, Wish
 from trio_gcs.events.journal import LOG
+from trio_gcs.events.lines import entries_in
 from trio_gcs.events.things import KINDS_OF_TABLES
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, GcsNodeInfo, JobTableData
-from trio_gcs.generated.trio_gcs.v1.log_pb2 import LoggedChange
 from trio_gcs.store.base import Page, Write
 from trio_gcs.store.ledger import Ledger
 from trio_gcs.store.memory import MemoryStore
@@ -65,8 +65,8 @@ class HeldStore:
             else:
                 self.rows[table, key] = value
             if table == LOG and value is not None:
-                line = LoggedChange.FromString(value)
-                self.log += [(int.from_bytes(key, "big"), event.index) for event in line.events]
+                _, entries = entries_in(int.from_bytes(key, "big"), value)
+                self.log += [(entry.revision, entry.index) for entry in entries]
         self.revision = revision
         if self.held:
             await gate.wait()

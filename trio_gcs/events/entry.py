@@ -7,6 +7,7 @@ frozen row as it is, and what there is to say of it is found out when somebody w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -167,8 +168,33 @@ class Entry:
         )
 
 
-def entry_of(revision: int, event: Event) -> Entry:
-    """The entry that was written to the log; raises ``ValueError`` if it makes no sense."""
+class KeyEntry(Entry):
+    """One committed change of one key of the key-value store: of these there are many, and little is to be said.
+
+    ``size_bytes`` is that of the value, and None once the key is gone.
+    """
+
+    __slots__ = ("size_bytes", "stored_name")
+
+    def __init__(self, revision: int, index: int, time_ms: int, stored_name: bytes, size_bytes: int | None) -> None:
+        super().__init__(revision, index, time_ms, len(stored_name), partial(_told_of_key, stored_name, size_bytes))
+        self.stored_name = stored_name
+        self.size_bytes = size_bytes
+
+
+def _told_of_key(stored_name: bytes, size_bytes: int | None) -> Told:
+    thing = thing_of_key(stored_name, size_bytes or 0)
+    return Told(thing if size_bytes is not None else thing._replace(body=None))
+
+
+def thing_of_key(stored_name: bytes, size_bytes: int) -> Thing:
+    """What somebody may be told of a key."""
+    body = key_body(stored_name, size_bytes)
+    return Thing(KEY, stored_name, "", "", body.namespace.decode("utf-8", "replace"), body)
+
+
+def entry_of(event: Event) -> Entry:
+    """The entry that :meth:`Entry.message` said this of; raises ``ValueError`` if it makes no sense."""
     row = event.row
     body: Any = None
     match row.WhichOneof("body"):
@@ -184,7 +210,8 @@ def entry_of(revision: int, event: Event) -> Entry:
         tuple(event.what),
         event.cause if event.HasField("cause") else None,
     )
-    return Entry(revision, event.index, event.time_ms, body.ByteSize() if body is not None else 0, lambda: told)
+    size = body.ByteSize() if body is not None else 0
+    return Entry(event.revision, event.index, event.time_ms, size, lambda: told)
 
 
 def _key_of(row: Row) -> bytes:

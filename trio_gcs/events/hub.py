@@ -19,7 +19,7 @@ from trio_gcs.events.entry import TASK_SUMMARY, Position, Thing
 from trio_gcs.events.feed import COMPACTED, Bookmarks, Feed
 from trio_gcs.events.filters import Filter
 from trio_gcs.events.forms import Shared
-from trio_gcs.events.journal import MIB, Journal, JournalLimits, the_size
+from trio_gcs.events.journal import MIB, Journal, JournalLimits, entry_of_key
 from trio_gcs.events.ring import Ring
 from trio_gcs.events.summaries import Summaries
 from trio_gcs.events.things import KEY_TABLES, TABLES
@@ -86,7 +86,7 @@ class Hub:
     ) -> None:
         self.limits = limits or HubLimits()
         self.tables = Journal(TABLES, clock, self.wake, self.limits.journal)
-        self.keys = Journal(KEY_TABLES, clock, self.wake, self.limits.keys_journal, the_size)
+        self.keys = Journal(KEY_TABLES, clock, self.wake, self.limits.keys_journal, entry_of_key)
         self.summaries = Summaries()
         self.feeds: set[Feed] = set()
         self.news = trio.lowlevel.ParkingLot()  # whoever waits for something to pull

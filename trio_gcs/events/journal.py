@@ -1,8 +1,8 @@
 """A journal: what the stream says of one ledger's commits, as they are made, and written down in the same batch.
 
 The hard idea is where an entry comes from. On a store that keeps rows, it is made when its change is about to be
-committed, and its line goes into that very batch: what was committed is in the log, what is in the log was committed, and
-a crash between commit and publication leaves nothing out. It enters the ring, where subscribers look, only once the
+committed, and goes into that very batch, in one line for all of them: what was committed is in the log, what is in the log
+was committed, and a crash between commit and publication leaves nothing out. It enters the ring, where subscribers look, only once the
 change is durable. Old lines are deleted in the batches that bring new ones. On a store that keeps nothing, entries are
 made when the change is published, and there is no log.
 """
@@ -14,16 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final, Protocol
 
-from google.protobuf.message import DecodeError
-
-from trio_gcs.errors import StoreError
-from trio_gcs.events.entry import Entry, Position, Told, entry_of, id_of
+from trio_gcs.events.entry import Entry, KeyEntry, Position, Told, id_of
+from trio_gcs.events.lines import entries_in, line_of
 from trio_gcs.events.ring import Ring
 from trio_gcs.events.things import Maker, Subject, subjects_of
 from trio_gcs.generated.trio_gcs.v1.events_pb2 import Cause
-from trio_gcs.generated.trio_gcs.v1.log_pb2 import LoggedChange
 from trio_gcs.store.base import Store, Write
 from trio_gcs.store.ledger import Change
 from trio_gcs.store.tables import Table
@@ -41,8 +40,26 @@ class JournalLimits:
     entries_max: int = 20_000
 
 
+class EntryMaker(Protocol):
+    """Makes the entry of a row that was ``before`` and is now ``row``; ``events`` are those of its change."""
+
+    def __call__(
+        self,
+        place: Position,
+        time_ms: int,
+        make: Maker,
+        key: bytes,
+        *,
+        before: Any,
+        row: Any,
+        events: Sequence[object] = (),
+    ) -> Entry:
+        """Make it."""
+        ...
+
+
 class Journal:
-    """The follower of one ledger. ``makers`` says which tables the stream tells of, ``kept_of`` what is kept of a row.
+    """The follower of one ledger. ``makers`` says which tables the stream tells of, and ``entry_of`` how.
 
     ``notify`` hears of news.
     """
@@ -53,7 +70,7 @@ class Journal:
         clock: Callable[[], int],
         notify: Callable[[], None],
         limits: JournalLimits | None = None,
-        kept_of: Callable[[Any], Any] | None = None,
+        entry_of: EntryMaker | None = None,
     ) -> None:
         limits = limits or JournalLimits()
         self.makers = makers
@@ -61,7 +78,7 @@ class Journal:
         self._clock = clock
         self._notify = notify
         self._limits = limits
-        self._kept_of = kept_of or the_row
+        self._entry_of = entry_of or entry_of_row
         self._recorded: dict[int, list[Entry]] = {}  # on their way to the store
         self._logged: deque[tuple[int, int, int]] = deque()  # revision, entries and bytes of each line of the log
         self._logged_bytes = 0
@@ -75,33 +92,31 @@ class Journal:
             async for page in pages:
                 lines.update((int.from_bytes(key, "big"), raw) for key, raw in page)
         for revision in sorted(lines):
-            change = _read(revision, lines[revision])
-            previous = Position(change.previous_revision, change.previous_index)
+            previous, entries = entries_in(revision, lines[revision])
             if previous != self.ring.last or not self._logged:
                 self.ring = Ring(self._limits.bytes_max, self._limits.entries_max)
                 self.ring.begin_after(previous)
-            entries = [_entry(revision, event) for event in change.events]
-            self.ring.append(entries)
+            for _, of_change in groupby(entries, attrgetter("revision")):
+                self.ring.append(list(of_change))
             self._count(revision, len(entries), len(lines[revision]))
         self._last_logged = self.ring.last
 
     # What the ledger tells.
 
-    def record(self, change: Change, kept: Sequence[Write]) -> Sequence[Write]:
-        """Return the line of a change, and the deletion of lines that are too old."""
-        entries = self._entries(change)
+    def record(self, changes: Sequence[Change]) -> Sequence[Write]:
+        """Return the line of changes that are committed together, and the deletion of lines that are too old."""
+        entries: list[Entry] = []
+        for change in changes:
+            of_change = self._entries(change)
+            if of_change:
+                self._recorded[change.revision] = of_change
+                entries += of_change
         if not entries:
             return ()
-        self._recorded[change.revision] = entries
-        previous = self._last_logged
-        line = LoggedChange(
-            previous_revision=previous.revision,
-            previous_index=previous.number,
-            events=[entry.message("") for entry in entries],
-        ).SerializeToString()
+        line = line_of(self._last_logged, entries)
         self._last_logged = entries[-1].position
-        self._count(change.revision, len(entries), len(line))
-        return [Write(LOG, _key(change.revision), line), *self._trim()]
+        self._count(self._last_logged.revision, len(entries), len(line))
+        return [Write(LOG, _key(self._last_logged.revision), line), *self._trim()]
 
     def publish(self, change: Change) -> None:
         """Show the entries of a durable change to subscribers."""
@@ -114,8 +129,8 @@ class Journal:
         """Show a change of one row, without events."""
         make = self.makers.get(table.name)
         if make is not None:
-            told = partial(_put, make, key, self._kept_of(row))
-            self.ring.append((Entry(revision, 1, self._clock(), len(key), told),))
+            place = Position(revision, 1)
+            self.ring.append((self._entry_of(place, self._clock(), make, key, before=None, row=row),))
             self._notify()
 
     # Steps.
@@ -145,29 +160,39 @@ class Journal:
             before = change.before(table, key)
             if row is None and before is None:
                 continue
-            kept = self._kept_of(row)
-            told = partial(_moved, make, key, self._kept_of(before), kept, change.events)
-            size = kept.ByteSize() if hasattr(kept, "ByteSize") else 0
-            entries.append(Entry(change.revision, len(entries) + 1, self._now(entries), size + len(key), told))
+            place = Position(change.revision, len(entries) + 1)
+            time_ms = entries[0].time_ms if entries else self._clock()  # one for all entries of a change
+            entries.append(self._entry_of(place, time_ms, make, key, before=before, row=row, events=change.events))
         return entries
 
-    def _now(self, entries: Sequence[Entry]) -> int:
-        """One time for all entries of a change."""
-        return entries[0].time_ms if entries else self._clock()
 
-
-def the_row(row: Any) -> Any:
+def entry_of_row(
+    place: Position,
+    time_ms: int,
+    make: Maker,
+    key: bytes,
+    *,
+    before: Any,
+    row: Any,
+    events: Sequence[object] = (),
+) -> Entry:
     """Keep a row as it is: it is frozen, and the table has it, too."""
-    return row
+    size = len(key) + (row.ByteSize() if row is not None else 0)
+    return Entry(*place, time_ms, size, partial(_moved, make, key, before, row, events))
 
 
-def the_size(value: bytes | None) -> int | None:
+def entry_of_key(
+    place: Position,
+    time_ms: int,
+    make: Maker,
+    key: bytes,
+    *,
+    before: bytes | None,
+    row: bytes | None,
+    events: Sequence[object] = (),
+) -> Entry:
     """Keep of a value how large it is: it may be a package of 100 MB."""
-    return None if value is None else len(value)
-
-
-def _put(make: Maker, key: bytes, row: Any) -> Told:
-    return Told(make(key, row))
+    return KeyEntry(*place, time_ms, key, None if row is None else len(row))
 
 
 def _moved(make: Maker, key: bytes, before: Any, row: Any, events: Sequence[object]) -> Told:
@@ -190,17 +215,3 @@ def _moved(make: Maker, key: bytes, before: Any, row: Any, events: Sequence[obje
 
 def _key(revision: int) -> bytes:
     return revision.to_bytes(_KEY_BYTES, "big")
-
-
-def _read(revision: int, raw: bytes) -> LoggedChange:
-    try:
-        return LoggedChange.FromString(raw)
-    except DecodeError as error:
-        raise StoreError(f"line {revision} of the event log cannot be read: {error}") from error
-
-
-def _entry(revision: int, event: Any) -> Entry:
-    try:
-        return entry_of(revision, event)
-    except (DecodeError, KeyError, ValueError) as error:
-        raise StoreError(f"line {revision} of the event log makes no sense: {error!r}") from error

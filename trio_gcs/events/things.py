@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from trio_gcs.events import domain
-from trio_gcs.events.entry import KEY, Thing, key_body
+from trio_gcs.events.entry import KEY, Thing, thing_of_key
 from trio_gcs.generated.ray.gcs_pb2 import (
     ActorTableData,
     GcsNodeInfo,
@@ -52,9 +52,8 @@ def _group(key: bytes, row: PlacementGroupTableData) -> Thing:
     return Thing("placement_group", key, state, row.creator_job_id.hex(), row.ray_namespace, row)
 
 
-def _pair(key: bytes, value: bytes | int) -> Thing:
-    body = key_body(key, value if isinstance(value, int) else len(value))  # the stream keeps sizes, no values
-    return Thing(KEY, key, "", "", body.namespace.decode("utf-8", "replace"), body)
+def _pair(key: bytes, value: bytes) -> Thing:
+    return thing_of_key(key, len(value))
 
 
 TABLES: Final[Mapping[str, Maker]] = {

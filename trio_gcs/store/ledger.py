@@ -55,10 +55,10 @@ class Waiter(Protocol):
 class Follower(Protocol):
     """One who follows every change of rows, and may keep a record of it in the store, in the same batch."""
 
-    def record(self, change: Change, kept: Sequence[Write]) -> Sequence[Write]:
-        """Hear of a change before it is committed, with what is written of it; returns what to write as well.
+    def record(self, changes: Sequence[Change]) -> Sequence[Write]:
+        """Hear of changes that are about to be committed together; returns what to write as well.
 
-        Called in the order of revisions, for stores that keep rows only.
+        Called in the order of revisions, for stores that keep rows only, and for changes that have such rows.
         """
         ...
 
@@ -318,15 +318,18 @@ class Ledger:
         self._work = trio.Event()
         self._in_flight = batch
         writes: list[Write] = []
+        kept: list[Change] = []
         for change in batch:
-            kept = [
+            before = len(writes)
+            writes += [
                 Write(table.name, key, None if row is None else table.codec.encode(row))
                 for (table, key), row in change.rows.items()
                 if table.codec is not None
             ]
-            writes += kept
-            if kept and self._follower is not None and self._store.keeps:
-                writes += self._follower.record(change, kept)
+            if len(writes) > before:
+                kept.append(change)
+        if kept and self._follower is not None and self._store.keeps:
+            writes += self._follower.record(kept)
         if writes:
             await self._store.commit(writes, batch[-1].revision)
         self._in_flight = []

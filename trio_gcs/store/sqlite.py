@@ -19,6 +19,7 @@ import trio
 
 from trio_gcs.errors import StartError, StoreError
 from trio_gcs.store.base import UNFINISHED, Page, Write
+from trio_gcs.store.sqlite_batch import clear, write_batch
 
 T = TypeVar("T")
 
@@ -40,11 +41,6 @@ CREATE TABLE rows (
 CREATE TABLE ledger (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL);
 INSERT INTO ledger (id, revision) VALUES (1, 0);
 """
-PUT: Final = (
-    'INSERT INTO rows ("table", "key", "value") VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "value" = excluded."value"'
-)
-DELETE: Final = 'DELETE FROM rows WHERE "table" = ? AND "key" = ?'
-REVISE: Final = "UPDATE ledger SET revision = ?"
 
 
 class SqliteStore:
@@ -90,24 +86,7 @@ class SqliteStore:
 
     async def commit(self, writes: Sequence[Write], revision: int) -> None:
         """Write a batch in one transaction and sync it to the disk."""
-
-        def write() -> None:
-            connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                for table, key, value in writes:
-                    if value is None:
-                        connection.execute(DELETE, (table, key))
-                    else:
-                        connection.execute(PUT, (table, key, value))
-                connection.execute(REVISE, (revision,))
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-        await self._in_thread(write)
+        await self._in_thread(lambda: write_batch(self._connection, writes, revision))
 
     async def tables(self) -> list[str]:
         """The names of the tables that have rows."""
@@ -115,15 +94,7 @@ class SqliteStore:
 
     async def clear(self) -> None:
         """Delete all rows in one transaction."""
-
-        def delete() -> None:
-            connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("DELETE FROM rows")
-            connection.execute(REVISE, (UNFINISHED,))
-            connection.execute("COMMIT")
-
-        await self._in_thread(delete)
+        await self._in_thread(lambda: clear(self._connection, UNFINISHED))
 
     async def aclose(self) -> None:
         """Fold the log into the file and let go of it."""

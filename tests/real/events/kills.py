@@ -22,8 +22,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.fakes.redis_server import RedisServer
 from tests.real.events.daemon import Running
+from trio_gcs.events.lines import entries_in
 from trio_gcs.generated.trio_gcs.v1.events_pb2 import Event
-from trio_gcs.generated.trio_gcs.v1.log_pb2 import LoggedChange
 
 KINDS = "node,job,actor,worker,placement_group,kv"
 NOWHERE = (0, 0)
@@ -45,9 +45,10 @@ Wants = Callable[[Line], bool]
 
 
 def _logged(revision: int, raw: bytes) -> Iterator[Line]:
-    for event in LoggedChange.FromString(raw).events:
+    for entry in entries_in(revision, raw)[1]:
+        event = entry.message("")
         row, op = event.row, "delete" if event.op == Event.DELETE else "put"
-        yield Line((revision, event.index), row.kind, row.id, op, event.was, row.state)
+        yield Line(entry.position, row.kind, row.id, op, event.was, row.state)
 
 
 def _told(message: Any) -> Line:

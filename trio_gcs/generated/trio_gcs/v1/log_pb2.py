@@ -15,13 +15,15 @@ _sym_db = _symbol_database.Default()
 from trio_gcs.generated.trio_gcs.v1 import events_pb2 as trio__gcs_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = POOL.AddSerializedFile(b'\n\x15trio_gcs/v1/log.proto\x12\x0btrio_gcs.v1\x1a\x18trio_gcs/v1/events.proto\"e\n\x0cLoggedChange\x12\x19\n\x11previous_revision\x18\x01 \x01(\x04\x12\x16\n\x0eprevious_index\x18\x02 \x01(\r\x12\"\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x12.trio_gcs.v1.Eventb\x06proto3')
+DESCRIPTOR = POOL.AddSerializedFile(b'\n\x15trio_gcs/v1/log.proto\x12\x0btrio_gcs.v1\x1a\x18trio_gcs/v1/events.proto\"\x8a\x01\n\x0bLoggedBatch\x12\x19\n\x11previous_revision\x18\x01 \x01(\x04\x12\x16\n\x0eprevious_index\x18\x02 \x01(\r\x12\"\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x12.trio_gcs.v1.Event\x12$\n\x04keys\x18\x04 \x03(\x0b\x32\x16.trio_gcs.v1.LoggedKey\"z\n\tLoggedKey\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\r\n\x05index\x18\x02 \x01(\r\x12\x0f\n\x07time_ms\x18\x03 \x01(\x03\x12\x13\n\x0bstored_name\x18\x04 \x01(\x0c\x12\x17\n\nsize_bytes\x18\x05 \x01(\x04H\x00\x88\x01\x01\x42\r\n\x0b_size_bytesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trio_gcs.generated.trio_gcs.v1.log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOGGEDCHANGE']._serialized_start=64
-  _globals['_LOGGEDCHANGE']._serialized_end=165
+  _globals['_LOGGEDBATCH']._serialized_start=65
+  _globals['_LOGGEDBATCH']._serialized_end=203
+  _globals['_LOGGEDKEY']._serialized_start=205
+  _globals['_LOGGEDKEY']._serialized_end=327
 # @@protoc_insertion_point(module_scope)
