@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.nodes_world import NodesWorld, node_id, node_record
 from trio_gcs.errors import Invalid
+from trio_gcs.events.projection import address_and_liveness
 from trio_gcs.generated.ray.common_pb2 import NodeDeathInfo
 from trio_gcs.generated.ray.gcs_pb2 import GcsNodeAddressAndLiveness, GcsNodeInfo
 from trio_gcs.generated.ray.gcs_service_pb2 import GetAllNodeAddressAndLivenessRequest, GetAllNodeInfoRequest
@@ -151,7 +152,7 @@ def test_little_records_by_id_look_at_the_limit_between_ids(world: NodesWorld) -
 
 def test_a_little_record_has_addresses_and_a_reason_of_death_that_is_there(world: NodesWorld) -> None:
     request = GetAllNodeAddressAndLivenessRequest(node_ids=[node_id(3), node_id(2)])
-    living, dead = world.nodes.queries.select_liveness(request)
+    living, dead = map(address_and_liveness, world.nodes.queries.select_liveness(request))
     assert living == GcsNodeAddressAndLiveness(
         node_id=node_id(3),
         node_manager_address="10.0.0.3",

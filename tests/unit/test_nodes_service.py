@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.fakes.asking import ask
 from tests.fakes.nodes_world import NodesWorld, node_id, node_record
 from trio_gcs.errors import Invalid
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.common_pb2 import NodeDeathInfo
 from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo
 from trio_gcs.ids import ClusterID
-from trio_gcs.rpc.handlers import plain_function
 from trio_gcs.services.nodes import NodeInfoService
 
 CLUSTER = ClusterID(b"c" * 28)
@@ -29,9 +30,7 @@ class Caller:
         self.service = NodeInfoService(self.world.nodes, CLUSTER)
 
     def __getattr__(self, name: str) -> Callable[[Any], Any]:
-        function = plain_function(getattr(self.service, name))
-        assert function is not None
-        return function
+        return partial(ask, self.service, name)
 
     def register(self, number: int) -> None:
         assert self.RegisterNode(pb.RegisterNodeRequest(node_info=node_record(number))) == pb.RegisterNodeReply()
@@ -64,7 +63,7 @@ def test_a_node_goes_for_the_reason_that_it_sends(gcs: Caller) -> None:
     gcs.register(1)
     death = NodeDeathInfo(reason=NodeDeathInfo.EXPECTED_TERMINATION, reason_message="received SIGTERM")
     gcs.UnregisterNode(pb.UnregisterNodeRequest(node_id=node_id(1), node_death_info=death))
-    reply = pb.GetAllNodeInfoReply.FromString(gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest()))
+    reply = gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest())
     assert [(node.state, node.death_info) for node in reply.node_info_list] == [(GcsNodeInfo.DEAD, death)]
 
 
@@ -77,11 +76,9 @@ def test_the_list_says_how_many_it_leaves_out(gcs: Caller) -> None:
     for number in (1, 2, 3):
         gcs.register(number)
     gcs.world.nodes.fail(node_id(3))
-    reply = pb.GetAllNodeInfoReply.FromString(
-        gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest(state_filter=GcsNodeInfo.ALIVE, limit=1))
-    )
+    reply = gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest(state_filter=GcsNodeInfo.ALIVE, limit=1))
     assert (len(reply.node_info_list), reply.total, reply.num_filtered) == (1, 3, 2)
-    reply = pb.GetAllNodeInfoReply.FromString(gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest()))
+    reply = gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest())
     assert (len(reply.node_info_list), reply.total, reply.num_filtered) == (3, 3, 0)
 
 
@@ -121,14 +118,14 @@ def test_an_id_of_a_wrong_length_is_refused(gcs: Caller, method: str, request_: 
 
 def test_a_listing_follows_every_change_of_a_record(gcs: Caller) -> None:
     def listed() -> list[tuple[bytes, int]]:
-        reply = pb.GetAllNodeInfoReply.FromString(gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest()))
+        reply = gcs.GetAllNodeInfo(pb.GetAllNodeInfoRequest())
         return sorted((node.node_id, node.state) for node in reply.node_info_list)
 
     for number in range(3):
         gcs.register(number)
     one = pb.GetAllNodeInfoRequest(limit=1)
     assert listed() == listed() == [(node_id(number), GcsNodeInfo.ALIVE) for number in range(3)]
-    assert len(pb.GetAllNodeInfoReply.FromString(gcs.GetAllNodeInfo(one)).node_info_list) == 1
+    assert len(gcs.GetAllNodeInfo(one).node_info_list) == 1
     gcs.UnregisterNode(pb.UnregisterNodeRequest(node_id=node_id(1)))
     states = [GcsNodeInfo.ALIVE, GcsNodeInfo.DEAD, GcsNodeInfo.ALIVE]
     assert listed() == [(node_id(number), state) for number, state in enumerate(states)]

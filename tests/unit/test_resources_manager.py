@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.fakes.asking import ask
 from trio_gcs.events.domain import NodeAdded, NodeDied, NodeDraining
-from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.common_pb2 import LABEL_OPERATOR_IN, LabelSelector, LabelSelectorConstraint
 from trio_gcs.generated.ray.gcs_pb2 import (
     GcsNodeInfo,
@@ -19,7 +19,6 @@ from trio_gcs.generated.ray.gcs_pb2 import (
 )
 from trio_gcs.generated.ray.ray_syncer_pb2 import ResourceViewSyncMessage
 from trio_gcs.managers.resources import GCS_NODE_ID, ResourceManager
-from trio_gcs.rpc.handlers import plain_function
 from trio_gcs.scheduling.resources import UNITS, explicit_doubles
 from trio_gcs.scheduling.view import NodeView
 from trio_gcs.services.node_resources import NodeResourceInfoService
@@ -278,12 +277,12 @@ def test_clients_see_what_is_explicit_and_not_nothing_in_steps_of_a_ten_thousand
         A, ResourceViewSyncMessage(resources_total={"CPU": 4, **hidden}, resources_available=available)
     )
     world.add(B)
-    free = plain_function(service.GetAllAvailableResources)(pb.GetAllAvailableResourcesRequest())
+    free = ask(service, "GetAllAvailableResources")
     assert [(row.node_id, dict(row.resources_available)) for row in free.resources_list] == [
         (A, {"CPU": 0.3333}),
         (B, {}),
     ]
-    total = plain_function(service.GetAllTotalResources)(pb.GetAllTotalResourcesRequest())
+    total = ask(service, "GetAllTotalResources")
     assert [(row.node_id, dict(row.resources_total)) for row in total.resources_list] == [(A, {"CPU": 4}), (B, {})]
 
 
@@ -293,12 +292,12 @@ def test_clients_see_nodes_that_drain_whoever_said_it(world: World) -> None:
         world.add(node_id, CPU=1)
     world.happens(NodeDraining(A, 7))
     world.resources.apply_report(B, ResourceViewSyncMessage(is_draining=True, draining_deadline_timestamp_ms=9))
-    reply = plain_function(service.GetDrainingNodes)(pb.GetDrainingNodesRequest())
+    reply = ask(service, "GetDrainingNodes")
     assert [(row.node_id, row.draining_deadline_timestamp_ms) for row in reply.draining_nodes] == [(A, 7), (B, 9)]
 
 
 def test_clients_are_told_no_usage_while_there_is_no_node(world: World) -> None:
-    ask = plain_function(NodeResourceInfoService(world.resources).GetAllResourceUsage)
-    assert not ask(pb.GetAllResourceUsageRequest()).HasField("resource_usage_data")
+    service = NodeResourceInfoService(world.resources)
+    assert not ask(service, "GetAllResourceUsage").HasField("resource_usage_data")
     world.add(A)
-    assert ask(pb.GetAllResourceUsageRequest()).resource_usage_data == world.usage()
+    assert ask(service, "GetAllResourceUsage").resource_usage_data == world.usage()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 MIB = 1 << 20
+_LOOK_BYTES = MIB >> 4  # after so much of ours, look at the file again
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,14 @@ class RotatedOutput(io.TextIOBase):
         self._stream = stream
         self._path = path
         self._rotation = rotation
+        self._room = 0  # so much may be written before we look again how long the file is
 
     def write(self, text: str) -> int:
         """Write a text, whole, into one file."""
-        size = os.fstat(self._stream.fileno()).st_size
-        if size and size + len(text) > self._rotation.bytes_max:
-            self._rotate()
+        size = len(text)
+        if size > self._room:
+            self._make_room(size)
+        self._room -= size
         return self._stream.write(text)
 
     def flush(self) -> None:
@@ -55,6 +58,14 @@ class RotatedOutput(io.TextIOBase):
     def isatty(self) -> bool:
         """A file is no terminal."""
         return False
+
+    def _make_room(self, size: int) -> None:
+        there = os.fstat(self._stream.fileno()).st_size
+        if there and there + size > self._rotation.bytes_max:
+            self._rotate()
+            there = 0
+        # Others write to the file as well, so what is left is not all ours.
+        self._room = max(size, min(self._rotation.bytes_max - there, _LOOK_BYTES))
 
     def _rotate(self) -> None:
         self._stream.flush()

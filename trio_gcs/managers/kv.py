@@ -104,7 +104,11 @@ class KVManager:
 
     def keys_under(self, namespace: bytes, prefix: bytes) -> list[bytes]:
         """The keys that begin with ``prefix``. Without a namespace, an empty prefix lists those of all namespaces."""
-        return [callers_key(name) for name in self._names_under(namespace, prefix)]
+        names = self._names_under(namespace, prefix)
+        if not names or not namespace:
+            return [callers_key(name) for name in names]
+        start = len(names[0]) - len(callers_key(names[0]))  # all begin alike, so each is cut at the same place
+        return [name[start:] for name in names]
 
     def _names_under(self, namespace: bytes, prefix: bytes) -> list[bytes]:
         self._values.items()  # notes what is not durable yet: the answer rests on rows that are gone, too

@@ -181,10 +181,10 @@ class ResourceManager:
 def _usage_of(node_id: bytes, row: NodeRow) -> ResourcesData:
     usage = ResourcesData(node_id=node_id, node_manager_address=row.address)
     if row.last_total is not None:
-        usage.resources_total.update(row.last_total.resources_total)
+        usage.resources_total.MergeFrom(row.last_total.resources_total)
     if row.last_report is not None:
-        usage.resources_available.update(row.last_report.resources_available)
+        usage.resources_available.MergeFrom(row.last_report.resources_available)
     if row.load is not None:
-        usage.resource_load.update(row.load.resource_load)
+        usage.resource_load.MergeFrom(row.load.resource_load)
         usage.resource_load_by_shape.CopyFrom(row.load.resource_load_by_shape)
     return usage

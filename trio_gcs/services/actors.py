@@ -5,10 +5,12 @@ from __future__ import annotations
 from trio_gcs.errors import NotFound
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.common_pb2 import NamedActorInfo
+from trio_gcs.generated.ray.gcs_pb2 import ActorTableData
 from trio_gcs.generated.ray.gcs_service_grpc import ActorInfoGcsServiceBase
 from trio_gcs.ids import ActorID
 from trio_gcs.managers.actors import ActorManager
 from trio_gcs.rpc.handlers import Parked, unary
+from trio_gcs.services.listing import Listing
 
 
 class ActorInfoService(ActorInfoGcsServiceBase):
@@ -16,6 +18,11 @@ class ActorInfoService(ActorInfoGcsServiceBase):
 
     def __init__(self, actors: ActorManager) -> None:
         self._actors = actors
+        self._names: Listing[ActorTableData, pb.ListNamedActorsReply] = Listing(
+            pb.ListNamedActorsReply,
+            "named_actors_list",
+            lambda _, row: NamedActorInfo(ray_namespace=row.ray_namespace, name=row.name),
+        )
 
     @unary
     def RegisterActor(self, request: pb.RegisterActorRequest) -> pb.RegisterActorReply:
@@ -59,9 +66,8 @@ class ActorInfoService(ActorInfoGcsServiceBase):
     @unary
     def ListNamedActors(self, request: pb.ListNamedActorsRequest) -> pb.ListNamedActorsReply:
         """List the names of actors that are not dead."""
-        names = self._actors.queries.names(None if request.all_namespaces else request.ray_namespace)
-        return pb.ListNamedActorsReply(
-            named_actors_list=[NamedActorInfo(ray_namespace=namespace, name=name) for namespace, name in names]
+        return self._names.octets(
+            self._actors.queries.with_names(None if request.all_namespaces else request.ray_namespace)
         )
 
     @unary

@@ -7,7 +7,8 @@ from trio_gcs.generated.ray.gcs_pb2 import AvailableResources, TotalResources
 from trio_gcs.generated.ray.gcs_service_grpc import NodeResourceInfoGcsServiceBase
 from trio_gcs.managers.resources import ResourceManager
 from trio_gcs.rpc.handlers import unary
-from trio_gcs.scheduling.resources import explicit_doubles
+from trio_gcs.scheduling.resources import Amounts, explicit_doubles
+from trio_gcs.services.listing import Listing
 
 
 class NodeResourceInfoService(NodeResourceInfoGcsServiceBase):
@@ -15,26 +16,26 @@ class NodeResourceInfoService(NodeResourceInfoGcsServiceBase):
 
     def __init__(self, resources: ResourceManager) -> None:
         self._resources = resources
+        self._available: Listing[Amounts, pb.GetAllAvailableResourcesReply] = Listing(
+            pb.GetAllAvailableResourcesReply,
+            "resources_list",
+            lambda node_id, free: AvailableResources(node_id=node_id, resources_available=explicit_doubles(free)),
+        )
+        self._totals: Listing[Amounts, pb.GetAllTotalResourcesReply] = Listing(
+            pb.GetAllTotalResourcesReply,
+            "resources_list",
+            lambda node_id, total: TotalResources(node_id=node_id, resources_total=explicit_doubles(total)),
+        )
 
     @unary
     def GetAllAvailableResources(self, request: pb.GetAllAvailableResourcesRequest) -> pb.GetAllAvailableResourcesReply:
         """What is free on each node; a resource that is used up is not mentioned."""
-        return pb.GetAllAvailableResourcesReply(
-            resources_list=[
-                AvailableResources(node_id=node_id, resources_available=explicit_doubles(view.available))
-                for node_id, view in self._resources.views()
-            ]
-        )
+        return self._available.octets((node_id, view.available) for node_id, view in self._resources.views())
 
     @unary
     def GetAllTotalResources(self, request: pb.GetAllTotalResourcesRequest) -> pb.GetAllTotalResourcesReply:
         """What each node has."""
-        return pb.GetAllTotalResourcesReply(
-            resources_list=[
-                TotalResources(node_id=node_id, resources_total=explicit_doubles(view.total))
-                for node_id, view in self._resources.views()
-            ]
-        )
+        return self._totals.octets((node_id, view.total) for node_id, view in self._resources.views())
 
     @unary
     def GetDrainingNodes(self, request: pb.GetDrainingNodesRequest) -> pb.GetDrainingNodesReply:

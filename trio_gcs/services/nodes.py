@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Iterable, Iterator
 
+from trio_gcs.events.projection import address_and_liveness
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
+from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo
 from trio_gcs.generated.ray.gcs_service_grpc import NodeInfoGcsServiceBase
 from trio_gcs.ids import ClusterID, NodeID
 from trio_gcs.managers.nodes import NodeManager
 from trio_gcs.rpc.handlers import unary
-from trio_gcs.services.node_listing import NodeListing
+from trio_gcs.services.listing import Listing
 
 RAY_VERSION = "2.60.0"  # of the Ray whose place we take; its processes compare
 
@@ -20,7 +22,12 @@ class NodeInfoService(NodeInfoGcsServiceBase):
     def __init__(self, nodes: NodeManager, cluster_id: ClusterID) -> None:
         self._nodes = nodes
         self._cluster_id = cluster_id
-        self._listing = NodeListing()
+        self._infos: Listing[GcsNodeInfo, pb.GetAllNodeInfoReply] = Listing(
+            pb.GetAllNodeInfoReply, "node_info_list", lambda _, record: record
+        )
+        self._liveness: Listing[GcsNodeInfo, pb.GetAllNodeAddressAndLivenessReply] = Listing(
+            pb.GetAllNodeAddressAndLivenessReply, "node_info_list", lambda _, record: address_and_liveness(record)
+        )
 
     @unary
     def GetClusterId(self, request: pb.GetClusterIdRequest) -> pb.GetClusterIdReply:
@@ -51,18 +58,22 @@ class NodeInfoService(NodeInfoGcsServiceBase):
     @unary
     def GetAllNodeInfo(self, request: pb.GetAllNodeInfoRequest) -> pb.GetAllNodeInfoReply:
         """List nodes with all that is known of them, and say how many others there are."""
-        reply = self._listing.reply(self._nodes.queries.select(request), self._nodes.queries.total())
-        return cast("pb.GetAllNodeInfoReply", reply)  # octets: dispatch sends them as they are
+        found, total = self._nodes.queries.select(request), self._nodes.queries.total()
+        return self._infos.octets(_by_id(found), total=total, num_filtered=total - len(found))
 
     @unary
     def GetAllNodeAddressAndLiveness(
         self, request: pb.GetAllNodeAddressAndLivenessRequest
     ) -> pb.GetAllNodeAddressAndLivenessReply:
         """List nodes with their addresses only."""
-        return pb.GetAllNodeAddressAndLivenessReply(node_info_list=self._nodes.queries.select_liveness(request))
+        return self._liveness.octets(_by_id(self._nodes.queries.select_liveness(request)))
 
     @unary
     def CheckAlive(self, request: pb.CheckAliveRequest) -> pb.CheckAliveReply:
         """Say of each node whether it is alive; without any, that we are."""
         alive = [self._nodes.is_alive(NodeID.parse(node_id)) for node_id in request.node_ids]
         return pb.CheckAliveReply(ray_version=RAY_VERSION, raylet_alive=alive, is_leader=True)
+
+
+def _by_id(records: Iterable[GcsNodeInfo]) -> Iterator[tuple[bytes, GcsNodeInfo]]:
+    return ((record.node_id, record) for record in records)

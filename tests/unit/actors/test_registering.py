@@ -17,7 +17,7 @@ ANONYMOUS = "0a1b2c3d-0000-4abc-8def-0123456789ab"
 
 
 def names(world: ActorWorld, namespace: str | None = "ns") -> list[tuple[str, str]]:
-    return world.actors.queries.names(namespace)
+    return [(row.ray_namespace, row.name) for _, row in world.actors.queries.with_names(namespace)]
 
 
 def test_a_registered_actor_is_what_its_task_spec_says() -> None:

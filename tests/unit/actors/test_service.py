@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.fakes.actor_world import ActorWorld, actor_id, actor_spec
+from tests.fakes.asking import ask
 from trio_gcs.errors import GcsError, Invalid, NotFound
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.common_pb2 import NamedActorInfo
-from trio_gcs.rpc.handlers import Parked, plain_function
+from trio_gcs.rpc.handlers import Parked
 from trio_gcs.services.actors import ActorInfoService
 
 UNREADY, PENDING, ALIVE, RESTARTING, DEAD = range(5)
@@ -25,7 +26,7 @@ class Client:
 
     def __getattr__(self, method: str) -> Any:
         def call(**fields: object) -> Any:
-            return plain_function(getattr(self.service, method))(getattr(pb, f"{method}Request")(**fields))
+            return ask(self.service, method, getattr(pb, f"{method}Request")(**fields))
 
         return call
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trio_gcs.generated.ray.common_pb2 import (
+    NODE_OUT_OF_MEMORY,
+    SYSTEM_ERROR,
     ActorDeathCause,
     ActorDiedErrorContext,
     ActorUnschedulableContext,
@@ -58,7 +60,7 @@ def owner_worker_died(exit_type: WorkerExitType) -> Cause:
 
 def owner_node_died(row: ActorTableData) -> ActorDeathCause:
     """The node of the worker that made the actor is dead."""
-    return _owner_died(WorkerExitType.SYSTEM_ERROR, "Owner's node has crashed.")(row)
+    return _owner_died(SYSTEM_ERROR, "Owner's node has crashed.")(row)
 
 
 def worker_died(worker: WorkerTableData) -> Cause:
@@ -66,7 +68,7 @@ def worker_died(worker: WorkerTableData) -> Cause:
     if worker.HasField("creation_task_exception"):
         raised = ActorDeathCause(creation_task_failure_context=worker.creation_task_exception)
         return lambda row: raised
-    if worker.exit_type == WorkerExitType.NODE_OUT_OF_MEMORY:
+    if worker.exit_type == NODE_OUT_OF_MEMORY:
         oom = OomContext(error_message=worker.exit_detail, fail_immediately=False)
         return lambda row: ActorDeathCause(oom_context=oom)
     text = (

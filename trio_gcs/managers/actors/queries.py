@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -39,14 +39,12 @@ class Queries:
             return None
         return self._book.actors[actor_id], self._book.specs[actor_id], self._book.granted.get(actor_id) or 0
 
-    def names(self, namespace: str | None) -> list[tuple[str, str]]:
-        """Namespace and name of every named actor that is not dead; all namespaces for None."""
-        rows = (self._book.actors[actor_id] for actor_id in self._book.specs)
-        return [
-            (row.ray_namespace, row.name)
-            for row in rows
-            if row.name and row.state != ActorTableData.DEAD and namespace in (None, row.ray_namespace)
-        ]
+    def with_names(self, namespace: str | None) -> Iterator[tuple[bytes, ActorTableData]]:
+        """Every named actor that is not dead, by id; all namespaces for None."""
+        for actor_id in self._book.specs:
+            row = self._book.actors[actor_id]
+            if row.name and row.state != ActorTableData.DEAD and (namespace is None or namespace == row.ray_namespace):
+                yield actor_id, row
 
     def search(self, filters: Filters, limit: int, *, stored: bool) -> Found:
         """The actors that pass ``filters``, at most ``limit`` of them; 0 or less for all.

@@ -11,12 +11,12 @@ from typing import cast
 
 from trio_gcs.errors import Invalid
 from trio_gcs.generated.ray.common_pb2 import (
+    ACTOR_CREATION_TASK,
     FunctionDescriptor,
     LabelSelector,
     LabelSelectorConstraint,
     LabelSelectorOperator,
     TaskSpec,
-    TaskType,
 )
 from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, PreviousActorIncarnation
 from trio_gcs.ids import ActorID, JobID, NodeID, WorkerID, is_nil
@@ -25,7 +25,7 @@ from trio_gcs.managers.actors.states import MACHINE, Input, State
 
 def actor_of(spec: TaskSpec) -> ActorID:
     """The actor that a task spec creates; raises :class:`Invalid` for a spec that creates none."""
-    if spec.type != TaskType.ACTOR_CREATION_TASK:
+    if spec.type != ACTOR_CREATION_TASK:
         raise Invalid("The task does not create an actor.")
     actor_id = ActorID.parse(spec.actor_creation_task_spec.actor_id)
     if actor_id.is_nil:

@@ -74,11 +74,11 @@ def living_state(node: GcsNodeInfo, seen: SeenNode, group_ids: Iterable[bytes], 
         state.idle_duration_ms = as_int64(load.idle_duration_ms + max(0, now_ms - seen.at_ms))
     else:
         state.status = RUNNING
-    state.available_resources.update(load.resources_available)
-    state.total_resources.update(load.resources_total)
+    state.available_resources.MergeFrom(load.resources_available)
+    state.total_resources.MergeFrom(load.resources_total)
     state.dynamic_labels.update(dict.fromkeys(map(group_label, group_ids), ""))
     state.node_activity.extend(node.state_snapshot.node_activity)
-    state.labels.update(node.labels)
+    state.labels.MergeFrom(node.labels)
     return state
 
 

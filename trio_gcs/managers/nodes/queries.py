@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from trio_gcs.events.projection import address_and_liveness
-from trio_gcs.generated.ray.gcs_pb2 import GcsNodeAddressAndLiveness, GcsNodeInfo
+from trio_gcs.generated.ray.gcs_pb2 import GcsNodeInfo
 from trio_gcs.generated.ray.gcs_service_pb2 import GetAllNodeAddressAndLivenessRequest, GetAllNodeInfoRequest
 from trio_gcs.ids import NodeID
 from trio_gcs.managers.nodes.states import LivingNode
@@ -43,17 +42,17 @@ class NodeQueries:
         matching = filter(_matcher(selectors), view.everyone()) if selectors else view.everyone()
         return list(islice(matching, _limit(request.limit)))
 
-    def select_liveness(self, request: GetAllNodeAddressAndLivenessRequest) -> list[GcsNodeAddressAndLiveness]:
-        """The same question for little records. The limit counts ids here, or records where no id is named."""
+    def select_liveness(self, request: GetAllNodeAddressAndLivenessRequest) -> list[GcsNodeInfo]:
+        """The same question where little is said of each. The limit counts ids here, or records where no id is named."""
         view = self._view(request)
         limit = _limit(request.limit)
         if not request.node_ids:
-            return [address_and_liveness(record) for record in islice(view.everyone(), limit)]
-        found: list[GcsNodeAddressAndLiveness] = []
+            return list(islice(view.everyone(), limit))
+        found: list[GcsNodeInfo] = []
         for node_id in dict.fromkeys(map(NodeID.parse, request.node_ids)):
             if limit is not None and len(found) >= limit:
                 break
-            found += map(address_and_liveness, view.of_ids([node_id]))
+            found += view.of_ids([node_id])
         return found
 
     def _view(self, request: GetAllNodeInfoRequest | GetAllNodeAddressAndLivenessRequest) -> _View:

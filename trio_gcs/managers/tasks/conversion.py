@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from google.protobuf.message import Message
 
 from trio_gcs.bounds import as_int64
-from trio_gcs.generated.ray.common_pb2 import FunctionDescriptor, TaskType
+from trio_gcs.generated.ray.common_pb2 import ACTOR_CREATION_TASK, ACTOR_TASK, FunctionDescriptor
 from trio_gcs.generated.ray.events_event_aggregator_service_pb2 import RayEventsData
 from trio_gcs.generated.ray.gcs_pb2 import TaskEventData, TaskEvents
 from trio_gcs.generated.ray.public.events_actor_task_definition_event_pb2 import ActorTaskDefinitionEvent
@@ -65,7 +65,7 @@ def _defined(event: TaskDefinitionEvent) -> TaskEvents:
     task.type = event.task_type
     task.name = event.task_name
     task.func_or_class_name = call_name(event.task_func)
-    if event.task_type == TaskType.ACTOR_CREATION_TASK:
+    if event.task_type == ACTOR_CREATION_TASK:
         task.actor_id = TaskID.parse(event.task_id).actor_id
     return events
 
@@ -73,7 +73,7 @@ def _defined(event: TaskDefinitionEvent) -> TaskEvents:
 def _actor_task_defined(event: ActorTaskDefinitionEvent) -> TaskEvents:
     events = _common(event)
     task = events.task_info
-    task.type = TaskType.ACTOR_TASK
+    task.type = ACTOR_TASK
     task.name = event.actor_task_name
     task.func_or_class_name = call_name(event.actor_func)
     if event.actor_id:

@@ -15,13 +15,14 @@ from trio_gcs.bounds import as_int64
 from trio_gcs.config import GcsConfig
 from trio_gcs.errors import Invalid
 from trio_gcs.events.domain import JobFinished, WorkerDied
-from trio_gcs.generated.ray.common_pb2 import FAILED, ErrorType, TaskType
+from trio_gcs.generated.ray.common_pb2 import FAILED, WORKER_DIED, TaskType
 from trio_gcs.generated.ray.gcs_pb2 import JobTableData, TaskEventData, TaskEvents, WorkerTableData
 from trio_gcs.ids import JobID, TaskID, is_nil
 from trio_gcs.managers.tasks.storage import Attempt, TaskStorage
 from trio_gcs.store.ledger import Change
 
 NS_PER_MS = 1_000_000
+_TASK_ID_SIZES = frozenset({0, TaskID.SIZE})
 
 
 class TaskManager:
@@ -38,17 +39,16 @@ class TaskManager:
 
     def add(self, report: TaskEventData) -> None:
         """Take one report. Raises :class:`Invalid`, and takes nothing, if an id in it has a wrong length."""
-        _check_ids(report)
+        reported = _checked(report)
         for lost in report.dropped_task_attempts:
             self.storage.drop(TaskID.parse(lost.task_id).job_id, (lost.task_id, lost.attempt_number))
         if report.num_profile_events_dropped > 0:
             self.storage.lose_profile_events(report.job_id, report.num_profile_events_dropped)
-        for events in report.events_by_task:
-            self.reported += 1
-            if is_nil(events.job_id) or is_nil(events.task_id):
-                continue
+        self.reported += len(report.events_by_task)
+        for events in reported:
             if self.storage.add(events) and events.HasField("task_info"):
-                self.counts[events.task_info.type] = self.counts.get(events.task_info.type, 0) + 1
+                kind = events.task_info.type
+                self.counts[kind] = self.counts.get(kind, 0) + 1
 
     async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the memory of dropped attempts within its cap, until cancelled."""
@@ -91,16 +91,25 @@ class TaskManager:
                 continue
             failure = TaskEvents()
             failure.state_updates.state_ts_ns[FAILED] = as_int64(end_ms * NS_PER_MS)
-            failure.state_updates.error_info.error_type = ErrorType.WORKER_DIED
+            failure.state_updates.error_info.error_type = WORKER_DIED
             failure.state_updates.error_info.error_message = message
             self.storage.merge(attempt, failure)
 
 
-def _check_ids(report: TaskEventData) -> None:
+def _checked(report: TaskEventData) -> list[TaskEvents]:
+    """What is reported of attempts that have a task and a job. Raises :class:`Invalid`."""
+    named = []
+    jobs: dict[bytes, bool] = {}  # a report is of one job, or of few
     for events in report.events_by_task:
-        if len(events.task_id) not in {0, TaskID.SIZE}:
-            raise Invalid(f"Expected a task id of {TaskID.SIZE} bytes, but got {len(events.task_id)} bytes.")
-        JobID.parse(events.job_id)
+        task_id, job_id = events.task_id, events.job_id
+        if len(task_id) not in _TASK_ID_SIZES:
+            raise Invalid(f"Expected a task id of {TaskID.SIZE} bytes, but got {len(task_id)} bytes.")
+        has_job = jobs.get(job_id)
+        if has_job is None:
+            has_job = jobs[job_id] = not JobID.parse(job_id).is_nil
+        if has_job and not is_nil(task_id):
+            named.append(events)
     for lost in report.dropped_task_attempts:
         TaskID.parse(lost.task_id)
     JobID.parse(report.job_id)
+    return named

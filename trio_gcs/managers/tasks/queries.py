@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trio_gcs.bounds import as_int32
 from trio_gcs.errors import InvalidArgument
-from trio_gcs.generated.ray.common_pb2 import TaskStatus, TaskType
+from trio_gcs.generated.ray.common_pb2 import DRIVER_TASK, NIL, TaskStatus
 from trio_gcs.generated.ray.gcs_pb2 import TaskEvents
 from trio_gcs.generated.ray.gcs_service_pb2 import FilterPredicate, GetTaskEventsReply, GetTaskEventsRequest
 from trio_gcs.managers.tasks.storage import Attempt, TaskStorage
@@ -55,7 +55,7 @@ def tests_of(filters: Filters) -> list[Test]:
     """The filters as functions; raises :class:`InvalidArgument` for a predicate that nobody knows."""
     tests: list[Test] = []
     if filters.exclude_driver:
-        tests.append(lambda events: events.task_info.type != TaskType.DRIVER_TASK)
+        tests.append(lambda events: events.task_info.type != DRIVER_TASK)
     tests += _compare(((each.predicate, each.task_id) for each in filters.task_filters), lambda events: events.task_id)
     tests += _compare(((each.predicate, each.job_id) for each in filters.job_filters), _job_id)
     tests += _compare(((each.predicate, each.actor_id) for each in filters.actor_filters), _actor_id)
@@ -78,7 +78,7 @@ def _name(events: TaskEvents) -> str:
 
 def state_name(events: TaskEvents) -> str:
     """The name of the highest state that has a time; NIL if none has."""
-    highest = max(events.state_updates.state_ts_ns, default=TaskStatus.NIL)
+    highest = max(events.state_updates.state_ts_ns, default=NIL)
     return TaskStatus.Name(highest) if highest in TaskStatus.values() else str(highest)
 
 

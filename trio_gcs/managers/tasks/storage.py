@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import Final
 
-from trio_gcs.generated.ray.common_pb2 import FAILED, FINISHED, TaskType
+from trio_gcs.generated.ray.common_pb2 import ACTOR_CREATION_TASK, ACTOR_TASK, FAILED, FINISHED
 from trio_gcs.generated.ray.gcs_pb2 import TaskEvents
 from trio_gcs.managers.tasks.losses import AttemptKey, JobLosses
 
@@ -23,13 +24,17 @@ class Tier(IntEnum):
     OTHER = 2
 
 
+_OF_ACTORS: Final = frozenset({ACTOR_TASK, ACTOR_CREATION_TASK})
+
+
 class Attempt:
     """One attempt of a task. ``events`` grows by merging, so it is copied before it leaves the process's hands."""
 
-    __slots__ = ("events", "key", "tier", "worker_id")
+    __slots__ = ("events", "job_id", "key", "tier", "worker_id")
 
-    def __init__(self, key: AttemptKey, events: TaskEvents) -> None:
+    def __init__(self, key: AttemptKey, job_id: bytes, events: TaskEvents) -> None:
         self.key = key
+        self.job_id = job_id
         self.events = events
         self.tier = tier_of(events)
         self.worker_id = events.state_updates.worker_id
@@ -45,7 +50,7 @@ def tier_of(events: TaskEvents) -> Tier:
     """The list that an attempt belongs to; a failed one is not in the first (Ray 2.60 behaviour)."""
     if FINISHED in events.state_updates.state_ts_ns:
         return Tier.FINISHED
-    if events.task_info.type in (TaskType.ACTOR_TASK, TaskType.ACTOR_CREATION_TASK):
+    if events.task_info.type in _OF_ACTORS:
         return Tier.ACTOR_TASK
     return Tier.OTHER
 
@@ -61,7 +66,7 @@ class TaskStorage:
         self._profile_events_max = profile_events_max
         self._tiers: tuple[OrderedDict[AttemptKey, Attempt], ...] = tuple(OrderedDict() for _ in Tier)
         self._attempts: dict[AttemptKey, Attempt] = {}
-        self._by_task: Keys = defaultdict(dict)
+        self._retries: Keys = defaultdict(dict)  # by task; of a first attempt the key is known
         self._by_job: Keys = defaultdict(dict)
         self._by_worker: Keys = defaultdict(dict)
         self.losses: defaultdict[bytes, JobLosses] = defaultdict(JobLosses)
@@ -76,7 +81,8 @@ class TaskStorage:
 
     def of_task(self, task_id: bytes) -> list[Attempt]:
         """The attempts of a task."""
-        return [self._attempts[key] for key in self._by_task.get(task_id, ())]
+        keys = [(task_id, 0), *self._retries.get(task_id, ())]
+        return [self._attempts[key] for key in keys if key in self._attempts]
 
     def of_job(self, job_id: bytes) -> list[Attempt]:
         """The attempts of all tasks of a job."""
@@ -88,8 +94,9 @@ class TaskStorage:
 
     def add(self, events: TaskEvents) -> bool:
         """Store or merge what a worker reports of an attempt. True if the attempt is new."""
-        key = (events.task_id, events.attempt_number)
-        losses = self.losses.get(events.job_id)
+        task_id, job_id = events.task_id, events.job_id
+        key = (task_id, events.attempt_number)
+        losses = self.losses.get(job_id)
         if losses is not None and key in losses.dropped:
             return False
         attempt = self._attempts.get(key)
@@ -98,31 +105,34 @@ class TaskStorage:
             return False
         stored = TaskEvents()
         stored.CopyFrom(events)
-        attempt = self._attempts[key] = Attempt(key, stored)
+        attempt = self._attempts[key] = Attempt(key, job_id, stored)
         self._tiers[attempt.tier][key] = attempt
-        self._by_task[events.task_id][key] = None
-        self._by_job[events.job_id][key] = None
+        if key[1]:
+            self._retries[task_id][key] = None
+        self._by_job[job_id][key] = None
         if attempt.worker_id:
             self._by_worker[attempt.worker_id][key] = None
-        self._evict()
+        if len(self._attempts) > self._attempts_max:
+            self._evict()
         return True
 
     def merge(self, attempt: Attempt, events: TaskEvents) -> None:
         """Merge a further report into a stored attempt, and trim its profile events, the oldest first."""
-        job_id = attempt.events.job_id
-        attempt.events.MergeFrom(events)
-        attempt.events.job_id = job_id  # whatever a later report says: it is found by the job that it began with
-        profile = attempt.events.profile_events.events if attempt.events.HasField("profile_events") else ()
-        excess = len(profile) - self._profile_events_max
-        if excess > 0:
-            del attempt.events.profile_events.events[:excess]
-            self.lose_profile_events(attempt.events.job_id, excess)
-        tier = tier_of(attempt.events)
+        merged = attempt.events
+        merged.MergeFrom(events)
+        if merged.job_id != attempt.job_id:  # whatever a later report says: it is found by the job that it began with
+            merged.job_id = attempt.job_id
+        if merged.HasField("profile_events"):
+            excess = len(merged.profile_events.events) - self._profile_events_max
+            if excess > 0:
+                del merged.profile_events.events[:excess]
+                self.lose_profile_events(attempt.job_id, excess)
+        tier = tier_of(merged)
         if tier is not attempt.tier:
             del self._tiers[attempt.tier][attempt.key]
             self._tiers[tier][attempt.key] = attempt
             attempt.tier = tier
-        worker_id = attempt.events.state_updates.worker_id
+        worker_id = merged.state_updates.worker_id
         if worker_id != attempt.worker_id:
             _unlink(self._by_worker, attempt.worker_id, attempt.key)
             self._by_worker[worker_id][attempt.key] = None
@@ -143,19 +153,19 @@ class TaskStorage:
         while len(self._attempts) > self._attempts_max:
             tier = next(tier for tier in self._tiers if tier)
             attempt = next(iter(tier.values()))
-            job_id = attempt.events.job_id
-            profile_events = len(attempt.events.profile_events.events)
+            events = attempt.events
+            profile_events = len(events.profile_events.events) if events.HasField("profile_events") else 0
             self._forget(attempt)
-            self.losses[job_id].drop(attempt.key)
+            self.losses[attempt.job_id].drop(attempt.key)
             if profile_events:
-                self.lose_profile_events(job_id, profile_events)
+                self.lose_profile_events(attempt.job_id, profile_events)
 
     def _forget(self, attempt: Attempt) -> None:
         key = attempt.key
         del self._attempts[key]
         del self._tiers[attempt.tier][key]
-        _unlink(self._by_task, attempt.events.task_id, key)
-        _unlink(self._by_job, attempt.events.job_id, key)
+        _unlink(self._retries, key[0], key)
+        _unlink(self._by_job, attempt.job_id, key)
         _unlink(self._by_worker, attempt.worker_id, key)
 
 
