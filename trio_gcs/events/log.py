@@ -106,7 +106,7 @@ class EventLog:
     """Writes a line per event, at level info: the event's name, the revision, ids in hex, and the state."""
 
     def __init__(self, log: FilteringBoundLogger) -> None:
-        self._log = log
+        self._log = log.bind()  # a lazy logger would look its configuration up for each line
 
     def write(self, revision: int, events: Sequence[object]) -> None:
         """Write the lines of one change."""
