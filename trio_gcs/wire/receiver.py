@@ -223,6 +223,7 @@ class Receiver(Control):
             stream.owed_bytes -= increment
             stream.receive_window += increment
             self.out.append(frames.window_update_frame(stream.id, increment))
+            self._replied = True
 
     def _end(self, stream: WireStream) -> None:
         """The peer has closed its side: a unary call may begin, a streaming one sees the end."""

@@ -59,7 +59,7 @@ class Sender:
         self._room = 0  # the largest message, with its prefix, for the fast path; 0: the blocks below do not hold yet
         self._head = self._tail = b""
         self._starved: dict[WireStream, None] = {}
-        self._replied = False  # something other than control frames was sent since it was last asked
+        self._replied = False  # headers, data or room for more were sent since it was last asked
         self._discarded: dict[int, None] | None = None
         self._writers: list[StreamOwner] | None = None
 
@@ -264,6 +264,7 @@ class Sender:
         self._account_sent(stream, whole)
 
     def _account_sent(self, stream: WireStream, size: int) -> None:
+        self._replied = True
         self._window -= size
         stream.window -= size
         stream.queued_bytes -= size

@@ -174,6 +174,7 @@ class ServerConnection(Receiver):
                 raise PeerError(ErrorCode.FLOW_CONTROL_ERROR, "more than the connection's window")
             more = self.limits.connection_window_bytes - self._receive_window
             self.out.append(frames.window_update_frame(0, more))
+            self._replied = True
             self._receive_window += more
 
     def _pace(self) -> None:

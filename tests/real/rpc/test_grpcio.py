@@ -1,5 +1,6 @@
 """A real peer: grpcio's synchronous client, in a thread, against our server on loopback."""
 
+import queue
 import threading
 
 import grpc
@@ -65,6 +66,21 @@ async def test_calls_of_all_kinds_are_answered():
         assert [m.value for m in chat] == ["A", "B"]
         assert dict(chat.initial_metadata()) == {"greeting": "hello", "token-bin": b"\0\1\xff"}
         assert dict(chat.trailing_metadata()) == {"farewell": "bye"}
+
+    await with_client(work)
+
+
+async def test_a_stream_that_talks_for_long_is_not_taken_for_one_that_pings_too_much():
+    # C-core measures the window that it needs with a PING after what it receives, again and again.
+    def work(client, _server):
+        said, answers = queue.SimpleQueue(), []
+        chat = client.stream("Chat")(iter(said.get, None))
+        for _ in range(2000):
+            said.put(text("x" * 1000))
+            answers.append(next(chat).value)
+        said.put(None)
+        assert list(chat) == []
+        assert answers == ["X" * 1000] * 2000
 
     await with_client(work)
 

@@ -79,6 +79,32 @@ def test_pings_between_answers_or_far_apart_are_borne():
     assert flood(world, ping, 100) == 100
 
 
+def test_pings_are_borne_while_a_stream_brings_messages_as_c_core_sends_them_to_measure_its_window():
+    world = World(ping_period_min_s=60.0)
+    world.send(world.head(1, with_header((":path", "/t.T/Stream"))))
+    stream = world.connection.streams[1]
+
+    def message_and_ping(_):
+        world.connection.send_message(stream, b"news")
+        return frames.ping_frame(bytes(8))
+
+    assert flood(world, message_and_ping, 100) == 100
+
+
+def test_pings_are_borne_while_room_is_made_for_what_the_client_sends():
+    world = World(ping_period_min_s=60.0, connection_window_bytes=65_535)
+    world.send(world.head(1, with_header((":path", "/t.T/Stream"))))
+    half = world.body(1, prefixed(bytes(16_000)), flags=0) * 2
+    stream = world.connection.streams[1]
+
+    def bytes_and_ping(_):
+        while stream.inbox:
+            world.connection.consumed(stream, stream.inbox.popleft())
+        return half + half + frames.ping_frame(bytes(8))
+
+    assert flood(world, bytes_and_ping, 100) == 100
+
+
 @pytest.mark.parametrize("size", [0, 1])
 def test_a_flood_of_continuations_ends_the_connection(size):
     world = World(continuations_max=20)
