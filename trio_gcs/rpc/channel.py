@@ -16,7 +16,6 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 from typing import Any, TypeVar, cast
 
 import grpclib.client
@@ -29,6 +28,7 @@ from trio_gcs import __version__
 from trio_gcs.rpc.client_hub import ClientHub, SocketLink
 from trio_gcs.rpc.client_link import Link, StreamLink
 from trio_gcs.rpc.client_stream import Answer, ClientStream, Method, Request
+from trio_gcs.rpc.dial import dial, family_of
 from trio_gcs.wire.client_connection import ClientConnection
 from trio_gcs.wire.client_sender import ClientLimits
 from trio_gcs.wire.messages import ACCEPTED
@@ -65,7 +65,7 @@ class Channel:
         """`metadata` goes with every call; `tls` is set to offer HTTP/2 alone.
 
         `dial` makes the byte stream in place of TCP, for tests. `hub` moves the octets of plain TCP, for channels that
-        are many.
+        are many; it has a pace of pings of its own.
         """
         self.host = host
         self.port = port
@@ -89,6 +89,7 @@ class Channel:
         self._nursery: trio.Nursery | None = None
         self._attempt: _Attempt | None = None
         self._link: Link | None = None
+        self._on_hub: list[SocketLink] = []
         self._closed = False
 
     async def run(self, *, task_status: trio.TaskStatus["Channel"] = trio.TASK_STATUS_IGNORED) -> None:
@@ -105,6 +106,8 @@ class Channel:
                 await trio.sleep_forever()
         finally:
             self.close()
+            for link in self._on_hub:
+                link.leave()
 
     def close(self) -> None:
         """End all calls with UNAVAILABLE, and `run`. The socket is closed when `run` has returned."""
@@ -175,10 +178,8 @@ class Channel:
         assert self._nursery is not None, "started in there"
         try:
             with trio.move_on_after(self._limits.connect_timeout_s):
-                stream = await self._dial()
                 connection = ClientConnection(self._kept, self._limits.connection)
-                link = self._link_over(stream, connection)
-                await self._nursery.start(link.serve)
+                link = await self._link_over(await self._dial(), connection, self._nursery)
                 if connection.can_open:
                     self._link = attempt.link = link
                 else:
@@ -189,18 +190,20 @@ class Channel:
             self._attempt = None
             attempt.done.set()
 
-    def _link_over(self, stream: trio.abc.Stream, connection: ClientConnection) -> Link:
-        keepalive = (self._limits.keepalive_s, self._limits.pong_within_s)
+    async def _link_over(self, stream: trio.abc.Stream, connection: ClientConnection, nursery: trio.Nursery) -> Link:
+        """A link that is served, and greeted unless its connection has ended."""
         if self._hub is None or not isinstance(stream, trio.SocketStream):
-            return StreamLink(stream, connection, *keepalive)
+            link = StreamLink(stream, connection, self._limits.keepalive_s, self._limits.pong_within_s)
+            await nursery.start(link.serve)
+            return link
         # The hub watches plain sockets; trio's gives its own up, with the options that it had set.
-        return SocketLink(self._hub, socket.socket(fileno=stream.socket.detach()), connection, *keepalive)
+        on_hub = SocketLink(self._hub, socket.socket(fileno=stream.socket.detach()), connection)
+        self._on_hub = [*(each for each in self._on_hub if not each.ended), on_hub]
+        await on_hub.begin()
+        return on_hub
 
     async def _dial_tcp(self) -> trio.abc.Stream:
-        try:
-            stream = await trio.open_tcp_stream(self.host, self.port)
-        except (ValueError, OverflowError) as error:  # peers say themselves where they are: any text, any number
-            raise OSError(f"no such address: {error}") from None
+        stream = await dial(self.host, self.port)
         if self._tls is None:
             return stream
         secured = trio.SSLStream(stream, self._tls, server_hostname=self.host)
@@ -233,19 +236,11 @@ def _why(error: Exception) -> str:
 
 def _authority(host: str, port: int) -> bytes:
     """How the peer is called in our headers; nothing for a text that names no host, and so cannot be reached either."""
-    text = f"[{host}]:{port}" if _is_ipv6(host) else f"{host}:{port}"
+    text = f"[{host}]:{port}" if family_of(host) is socket.AF_INET6 else f"{host}:{port}"
     try:
         return text.encode("ascii" if host.isascii() else "idna")
     except UnicodeError:
         return b""
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        IPv6Address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @asynccontextmanager

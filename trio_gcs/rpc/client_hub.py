@@ -7,6 +7,7 @@ arrived, each socket is read once, and what callers left for all of them is sent
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 from typing import Final
@@ -23,9 +24,11 @@ _CLOSED: Final = "the connection was closed by this side"
 
 
 class ClientHub:
-    """Moves the octets of the links that are added to it, as long as `run` runs."""
+    """Moves the octets of the links that are added to it, as long as `run` runs, and keeps those alive that have calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, keepalive_s: float = math.inf, pong_within_s: float = 20.0) -> None:
+        self._keepalive_s = keepalive_s
+        self._pong_within_s = pong_within_s
         self._links: dict[int, SocketLink] = {}
         self._epoll = select.epoll()
         self._due: list[SocketLink] = []
@@ -36,6 +39,7 @@ class ClientHub:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._send)
+                nursery.start_soon(self._keep_alive)
                 task_status.started()
                 await self._read()
         finally:
@@ -43,6 +47,11 @@ class ClientHub:
                 link.lost(_CLOSED)
                 self.remove(link)
             self._epoll.close()
+
+    @property
+    def links_count(self) -> int:
+        """How many connections there are."""
+        return len(self._links)
 
     def add(self, link: SocketLink) -> None:
         """Begin to move the octets of a link."""
@@ -55,7 +64,7 @@ class ClientHub:
             del self._links[link.fd]
             self._epoll.unregister(link.fd)
             link.sock.close()
-            link.ended.set()
+            link.end()
 
     def watch(self, link: SocketLink, *, writable: bool) -> None:
         """Wait, besides for what a socket brings, for it to take more."""
@@ -67,6 +76,20 @@ class ClientHub:
         if self._sender is not None:
             reschedule(self._sender)
             self._sender = None
+
+    async def _keep_alive(self) -> None:
+        """Ping all that have calls at once, since servers take pings without calls for abuse; end those that are silent."""
+        while True:
+            await trio.sleep(self._keepalive_s)
+            asked = [(link, link.connection.pongs_count) for link in self._links.values() if not link.connection.idle]
+            for link, _ in asked:
+                link.connection.ping()
+                link.flush()
+            if asked:
+                await trio.sleep(self._pong_within_s)
+            for link, before in asked:
+                if link.connection.pongs_count == before:
+                    link.leave("the server does not answer pings")
 
     async def _read(self) -> None:
         poll, links, number = self._epoll.poll, self._links, self._epoll.fileno()
@@ -96,44 +119,44 @@ class ClientHub:
 
 
 class SocketLink(Link):
-    """A connection over a socket that a hub watches."""
+    """A connection over a socket that a hub watches; it needs no task of its own."""
 
     __slots__ = ("_blocked", "_greeted", "_hub", "_is_due", "_unsent", "ended", "fd", "sock")
 
-    def __init__(
-        self,
-        hub: ClientHub,
-        sock: socket.socket,
-        connection: ClientConnection,
-        keepalive_s: float,
-        pong_within_s: float,
-    ) -> None:
-        super().__init__(connection, keepalive_s, pong_within_s)
+    def __init__(self, hub: ClientHub, sock: socket.socket, connection: ClientConnection) -> None:
+        super().__init__(connection)
         self.sock = sock
         self.fd = sock.fileno()
-        self.ended = trio.Event()
+        self.ended = False
         self._hub = hub
         self._greeted = trio.Event()
         self._is_due = False
         self._blocked = False
         self._unsent: memoryview | bytes = b""
 
-    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Be served by the hub until the connection ends."""
+    async def begin(self) -> None:
+        """Be served by the hub, and wait until the server has greeted us, or the connection has ended before."""
         self._hub.add(self)
         self.send_soon()
+        greeted = False
         try:
-            async with trio.open_nursery() as nursery:
-                if self.pings:
-                    nursery.start_soon(self.keep_alive, nursery.cancel_scope)
-                await self._greeted.wait()
-                task_status.started()
-                await self.ended.wait()
-                nursery.cancel_scope.cancel()
+            await self._greeted.wait()
+            greeted = True
         finally:
-            self.lost(_CLOSED)
+            if not greeted:
+                self.leave()
+
+    def leave(self, why: str = _CLOSED) -> None:
+        """End the connection from our side, if it has not ended; what the socket does not take now is not said."""
+        if not self.ended:
+            self.lost(why)
             self.send()
             self._hub.remove(self)
+
+    def end(self) -> None:
+        """The hub has let go of it."""
+        self.ended = True
+        self._greeted.set()
 
     def send_soon(self) -> None:
         """Have the hub send."""
@@ -162,7 +185,7 @@ class SocketLink(Link):
     def send(self) -> None:
         """Send what there is, or as much as the socket takes; close when the connection is over and all is said."""
         self._is_due = False
-        if self.ended.is_set():
+        if self.ended:
             return
         connection = self.connection
         try:
@@ -186,6 +209,6 @@ class SocketLink(Link):
             self._hub.remove(self)
 
     def _block(self, *, blocked: bool) -> None:
-        if blocked != self._blocked and not self.ended.is_set():
+        if blocked != self._blocked and not self.ended:
             self._blocked = blocked
             self._hub.watch(self, writable=blocked)

@@ -22,21 +22,12 @@ LAST_WORDS_S = 1.0
 
 
 class Link(ABC):
-    """A connection that is served. Calls that are given to it always get an outcome, also when it is cancelled."""
+    """A connection that is served. Calls that are given to it always get an outcome, however it ends."""
 
-    __slots__ = ("_keepalive_s", "_pong_within_s", "connection")
+    __slots__ = ("connection",)
 
-    def __init__(self, connection: ClientConnection, keepalive_s: float, pong_within_s: float) -> None:
+    def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
-        self._keepalive_s = keepalive_s
-        self._pong_within_s = pong_within_s
-
-    @abstractmethod
-    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Move octets until the connection ends. It has `closed` set then, and its socket is closed.
-
-        Started means that the server has greeted us, or that the connection has ended before.
-        """
 
     @abstractmethod
     def send_soon(self) -> None:
@@ -67,47 +58,32 @@ class Link(ABC):
         """Whether nothing is left for which the connection should stay."""
         return self.connection.closed is not None or (self.connection.draining and self.connection.idle)
 
-    async def keep_alive(self, scope: trio.CancelScope) -> None:
-        """Ping while there are calls; cancels `scope` when the peer stays silent."""
-        while True:
-            await trio.sleep(self._keepalive_s)
-            if self.connection.idle:
-                continue  # servers take pings without calls for abuse
-            before = self.connection.pongs_count
-            self.connection.ping()
-            self.flush()
-            await trio.sleep(self._pong_within_s)
-            if self.connection.pongs_count == before:
-                self.lost("the server does not answer pings")
-                scope.cancel()  # whoever moves octets may wait for the peer
-                return
-
-    @property
-    def pings(self) -> bool:
-        """Whether this connection is to be kept alive by pings."""
-        return self._keepalive_s < math.inf
-
 
 class StreamLink(Link):
     """A connection over a byte stream, with a task that reads and one that writes."""
 
-    __slots__ = ("_stream", "_writer", "_written")
+    __slots__ = ("_keepalive_s", "_pong_within_s", "_stream", "_writer", "_written")
 
     def __init__(
         self, stream: trio.abc.Stream, connection: ClientConnection, keepalive_s: float, pong_within_s: float
     ) -> None:
-        super().__init__(connection, keepalive_s, pong_within_s)
+        super().__init__(connection)
+        self._keepalive_s = keepalive_s
+        self._pong_within_s = pong_within_s
         self._stream = stream
         self._writer: Task | None = None
         self._written = trio.Event()
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Move octets until the connection ends."""
+        """Move octets until the connection ends. It has `closed` set then, and its socket is closed.
+
+        Started means that the server has greeted us, or that the connection has ended before.
+        """
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
-                if self.pings:
-                    nursery.start_soon(self.keep_alive, nursery.cancel_scope)
+                if self._keepalive_s < math.inf:
+                    nursery.start_soon(self._keep_alive, nursery.cancel_scope)
                 while not (self.connection.greeted or self.is_over):
                     await self._read()
                 task_status.started()
@@ -125,6 +101,21 @@ class StreamLink(Link):
         if self._writer is not None:
             writer, self._writer = self._writer, None
             reschedule(writer)
+
+    async def _keep_alive(self, scope: trio.CancelScope) -> None:
+        """Ping while there are calls; cancels `scope` when the peer stays silent."""
+        while True:
+            await trio.sleep(self._keepalive_s)
+            if self.connection.idle:
+                continue  # servers take pings without calls for abuse
+            before = self.connection.pongs_count
+            self.connection.ping()
+            self.flush()
+            await trio.sleep(self._pong_within_s)
+            if self.connection.pongs_count == before:
+                self.lost("the server does not answer pings")
+                scope.cancel()  # whoever moves octets may wait for the peer
+                return
 
     async def _read(self) -> None:
         connection = self.connection

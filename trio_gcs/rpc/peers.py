@@ -18,7 +18,7 @@ from grpclib.exceptions import GRPCError
 
 from trio_gcs.config import GcsConfig
 from trio_gcs.errors import RemoteError, RemoteGone
-from trio_gcs.rpc.channel import Channel, ChannelLimits
+from trio_gcs.rpc.channel import Channel
 from trio_gcs.rpc.client_hub import ClientHub
 from trio_gcs.rpc.shot import Hear, Shape, Shot
 
@@ -179,13 +179,10 @@ class Pool(Generic[Key, SomePeer]):
     def __init__(self, config: GcsConfig, token: str | None, open_channel: OpenChannel | None) -> None:
         self._idle_timeout_s = config.client_idle_timeout_s
         self.metadata = {"authorization": f"Bearer {token}"} if token else {}
-        self._limits = ChannelLimits(
-            keepalive_s=config.client_keepalive_period_s, pong_within_s=config.client_keepalive_timeout_s
-        )
         self._open_channel = open_channel or self._open_tcp_channel
         self._peers: dict[Key, SomePeer] = {}
         self._nursery: trio.Nursery | None = None
-        self._hub = ClientHub()
+        self._hub = ClientHub(config.client_keepalive_period_s, config.client_keepalive_timeout_s)
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the connections of all peers, and close those that nobody has used for long. Ends all calls."""
@@ -224,4 +221,4 @@ class Pool(Generic[Key, SomePeer]):
             self._drop(key)
 
     def _open_tcp_channel(self, host: str, port: int) -> Channel:
-        return Channel(host, port, metadata=self.metadata, limits=self._limits, hub=self._hub)
+        return Channel(host, port, metadata=self.metadata, hub=self._hub)
