@@ -327,6 +327,13 @@ def test_nothing_is_mocked_and_nothing_is_left_to_do() -> None:
     _report(findings())
 
 
+def test_every_knob_turns_something() -> None:
+    text = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.name != "config.py")
+    knobs = re.findall(r"^    ([a-z]\w*): .* = ", (PACKAGE / "config.py").read_text(), re.MULTILINE)
+    assert len(knobs) > 50
+    assert [knob for knob in knobs if not re.search(rf"\b{knob}\b", text)] == []
+
+
 def test_the_project_stands_alone() -> None:
     # Each begins with a class of one character, so that this file does not find itself.
     outside = re.compile(r"[/]work/|[.]library|[.][.]/shared|[/]root/|[/]home/(?!ray)|[s]cratch/")

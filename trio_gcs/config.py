@@ -71,11 +71,6 @@ def _graceful_shutdown_timeout_s(ray: RayConfig) -> float | None:
     return None if timeout_ms < 0 else timeout_ms / 1000
 
 
-def _unit_instance_resources(ray: RayConfig) -> frozenset[str]:
-    listed = f"{ray.text('predefined_unit_instance_resources')},{ray.text('custom_unit_instance_resources')}"
-    return frozenset(name.strip() for name in listed.split(",") if name.strip())
-
-
 @dataclass(frozen=True, kw_only=True)
 class GcsConfig:
     """The knobs of managers, stores and transport. Defaults are Ray 2.60's wherever Ray has the knob."""
@@ -112,11 +107,6 @@ class GcsConfig:
     # chosen when the daemon is started, see launch/scheduling.
     gcs_actor_scheduling: bool = False
     actor_policy: str = "hybrid"  # where the daemon chooses: for actors without a strategy; may be a user's own
-    # Resources handed out in whole instances only (a GPU has an index, a CPU has none).
-    unit_instance_resources: frozenset[str] = _ray(
-        frozenset({"GPU", "neuron_cores", "TPU", "NPU", "HPU", "RBLN", "FURIOSA", "TTNPU", "MBLT"}),
-        _unit_instance_resources,
-    )
 
     # Actors.
     lease_retry_s: float = _ms("gcs_lease_worker_retry_interval_ms", 0.2)  # after a raylet refused a lease
@@ -131,7 +121,6 @@ class GcsConfig:
     placement_group_retry_min_s: float = _ms("gcs_create_placement_group_retry_min_interval_ms", 0.1)
     placement_group_retry_max_s: float = _ms("gcs_create_placement_group_retry_max_interval_ms", 1.0)
     placement_group_retry_factor: float = _number("gcs_create_placement_group_retry_multiplier", 1.5)
-    placement_group_tick_s: float = 1.0  # how often load is reported and the queue is looked at; fixed in Ray
     bundle_release_retry_s: float = 1.0  # between attempts to give bundles back; fixed in Ray
     bundle_settle_s: float = 2.0  # for what was sent on a connection that broke: it may arrive until then
 
@@ -141,8 +130,6 @@ class GcsConfig:
     )  # a subscriber that polls nothing for so long is gone
     publish_batch_messages_max: int = _count("publish_batch_size", 5000)
     publisher_queue_bytes_max: int = _count("publisher_entity_buffer_max_bytes", 1024 * MIB)
-    subscribe_commands_max: int = _count("max_command_batch_size", 2000)
-    error_text_bytes_max: int = _count("max_error_msg_size_bytes", 524_288)  # a longer traceback is cut
 
     # Task events. All of this is memory, so all of it is bounded.
     task_attempts_max: int = _count("task_events_max_num_task_in_gcs", 100_000)
@@ -155,8 +142,6 @@ class GcsConfig:
 
     # Transport, inbound.
     message_bytes_max: int = _count("max_grpc_message_size", 512 * MIB)  # runtime_env packages travel as one KV value
-    calls_per_method_max: int = _count("gcs_max_active_rpcs_per_handler", 100)  # more wait; KV and pubsub have no limit
-    stream_buffer_bytes: int = _count("grpc_stream_buffer_size", 524_288)
     server_keepalive_period_s: float = _ms("grpc_keepalive_time_ms", 10.0)
     server_keepalive_timeout_s: float = _ms("grpc_keepalive_timeout_ms", 20.0)
     client_ping_period_min_s: float = _ray(
@@ -198,8 +183,6 @@ class GcsConfig:
     export_events_kinds: tuple[str, ...] = _ray((), lambda ray: ray.names("enable_export_api_write_config"))
     metrics_period_s: float = _ms("metrics_report_interval_ms", 10.0)
     debug_state_period_s: float = _ms("event_stats_print_interval_ms", 60.0)
-    loop_probe_period_s: float = _ms("io_context_monitor_probe_interval_ms", 1.0)
-    loop_probe_deadline_s: float = _ms("io_context_monitor_healthy_deadline_ms", 30.0)  # slower: NOT_SERVING
 
     # Autoscaler.
     autoscaler_v2: bool = _flag("enable_autoscaler_v2", False)

@@ -87,4 +87,3 @@ def test_knobs_come_in_our_units():
     )
     assert config.health_check_period_s == 0.25
     assert config.actor_graceful_shutdown_timeout_s is None
-    assert "CPU" not in config.unit_instance_resources

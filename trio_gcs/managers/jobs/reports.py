@@ -1,14 +1,13 @@
 """Reports on jobs: rows, with what only others know - whether a driver is busy, and what the dashboard noted of a job.
 
-All drivers are asked at once, and none of them keeps the caller waiting for longer than its deadline. What is not known is
-left out; the stored rows stay as they are.
+Many drivers are asked at once, and all of them together do not keep the caller waiting for longer than one may take. What
+is not known by then is left out; the stored rows stay as they are.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Protocol
 
 import trio
@@ -22,6 +21,8 @@ from trio_gcs.managers.jobs.manager import JobManager, submission_id
 
 NAMESPACE = b"job"
 KEY_PREFIX = "_ray_internal_job_info_"
+
+ASKED_AT_ONCE_MAX = 1000  # a socket each, and addresses may be black holes
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +46,14 @@ class Values(Protocol):
 
 
 class JobReports:
-    """Puts reports together. ``timeout_s`` is how long a driver may take to answer."""
+    """Puts reports together. ``timeout_s`` is how long drivers may take to answer."""
 
     def __init__(self, jobs: JobManager, values: Values, drivers: Drivers, timeout_s: float) -> None:
         self._jobs = jobs
         self._values = values
         self._drivers = drivers
         self._timeout_s = timeout_s
+        self._asking = trio.CapacityLimiter(ASKED_AT_ONCE_MAX)
 
     async def report(
         self, limit: int | None, name: str | None, *, with_notes: bool = True, with_running: bool = True
@@ -61,19 +63,24 @@ class JobReports:
         if with_notes:
             self._add_notes(reports)
         if with_running:
-            async with trio.open_nursery() as nursery:
-                for report in reports:
-                    if report.is_dead:
-                        report.is_running_tasks = False
-                    else:
-                        nursery.start_soon(self._ask_driver, report)
+            with trio.move_on_after(self._timeout_s):
+                await self._ask_drivers(reports)
         return reports
 
+    async def _ask_drivers(self, reports: Iterable[JobTableData]) -> None:
+        async with trio.open_nursery() as nursery:
+            for report in reports:
+                if report.is_dead:
+                    report.is_running_tasks = False
+                else:
+                    nursery.start_soon(self._ask_driver, report)
+
     async def _ask_driver(self, report: JobTableData) -> None:
-        ask = partial(self._drivers.num_pending_tasks, report.driver_address, NumPendingTasksRequest())
-        with trio.move_on_after(self._timeout_s):
+        async with self._asking:
             try:
-                reply = await ask(timeout_s=self._timeout_s)
+                reply = await self._drivers.num_pending_tasks(
+                    report.driver_address, NumPendingTasksRequest(), timeout_s=self._timeout_s
+                )
             except RemoteError as error:
                 log.debug("driver of job %s: %s", report.job_id.hex(), error)
             else:
