@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench import cases, durable, followers, groups, parked, puts, raylets
+from bench import cases, clusters, durable, followers, groups, parked, puts, raylets
 from bench.load import Call, Figure, Shape, c_core, h2load
 from bench.servers import Pair, Server, find, running
 
@@ -71,6 +71,20 @@ def calls(pair: Pair, only: str, share: float) -> list[Row]:
                 rows.append(compare(f"{case.name}, h2load {shape}", _loader(case.call, shape, count), servers))
             rows.append(compare(f"{case.name}, C-core client", _c_core(case.call, requests // 6), servers))
     return rows
+
+
+def large_cluster(pair: Pair, only: str, share: float) -> list[Row]:
+    """Lists and reports of thousands, by Ray's own kind of client."""
+    wanted = [case for case in clusters.cases() if only in case.name]
+    if not wanted:
+        return []
+    with both(pair) as servers:
+        for server in servers:
+            cases.register_nodes(server)
+        return [
+            compare(f"{case.name}, C-core client", _c_core(case.call, int(case.requests * share) // 6), servers)
+            for case in wanted
+        ]
 
 
 def placement_groups(pair: Pair, only: str, share: float) -> list[Row]:
@@ -194,6 +208,7 @@ def main() -> None:
     if shutil.which("h2load") is None:
         raise SystemExit("h2load is missing: apt-get install nghttp2-client")
     rows = calls(pair, options.only, 0.1 if options.quick else 1.0)
+    rows += large_cluster(pair, options.only, 0.1 if options.quick else 1.0)
     rows += placement_groups(pair, options.only, 0.1 if options.quick else 1.0)
     rows += on_disk(pair, options.only, 0.1 if options.quick else 1.0)
     rows += event_stream(options.only, 0.1 if options.quick else 1.0)

@@ -43,7 +43,8 @@ def _register_actor(server: Server) -> None:
     once(server, Call(ACTORS + "RegisterActor", pb.RegisterActorRequest(task_spec=spec), pb.RegisterActorReply))
 
 
-def _register_nodes(server: Server) -> None:
+def register_nodes(server: Server) -> None:
+    """Let a thousand nodes join, each with all that a cloud says of it."""
     for number in range(NODE_COUNT):
         request = pb.RegisterNodeRequest()
         node = request.node_info
@@ -86,7 +87,7 @@ def small() -> list[Case]:
 def large() -> Case:
     """A reply of more than half a megabyte."""
     call = Call(NODES + "GetAllNodeInfo", pb.GetAllNodeInfoRequest(), pb.GetAllNodeInfoReply)
-    return Case(f"GetAllNodeInfo, {NODE_COUNT} nodes", call, 300, _register_nodes)
+    return Case(f"GetAllNodeInfo, {NODE_COUNT} nodes", call, 300, register_nodes)
 
 
 def cluster_id(server: Server) -> str:

@@ -103,6 +103,21 @@ def test_activity_is_that_of_the_nodes_snapshot(world: AutoscalerWorld) -> None:
     assert list(world.state_of(1).node_activity) == ["Busy workers on node."]
 
 
+def test_a_state_follows_whatever_is_said_of_a_node_since_the_last_one(world: AutoscalerWorld) -> None:
+    world.join(1)
+    world.pull(1, resources_total={"CPU": 1.0})
+    assert dict(world.state_of(1).total_resources) == {"CPU": 1.0}
+    world.pull(1, resources_total={"GPU": 2.0})
+    assert dict(world.state_of(1).total_resources) == {"GPU": 2.0}
+    for activity in ("busy", "busier"):
+        world.nodes.update_snapshot(node_id(1), ResourceViewSyncMessage(node_activity=[activity]))
+        assert list(world.state_of(1).node_activity) == [activity]
+    world.groups.placed[node_id(1)] = [b"\xab" * 18]
+    assert world.state_of(1).dynamic_labels
+    world.groups.placed.clear()
+    assert not world.state_of(1).dynamic_labels
+
+
 def test_a_node_has_a_label_for_each_group_with_a_bundle_there(world: AutoscalerWorld) -> None:
     world.join(1, 2)
     world.groups.placed[node_id(1)] = [b"\xab" * 18]

@@ -1,4 +1,4 @@
-"""The state of the cluster in the words of the autoscaler. Pure: rows go in, new messages come out.
+"""The state of the cluster in the words of the autoscaler: rows go in, new messages come out.
 
 The one hard thing is whose word counts. What a node has and does is what its raylet last answered when it was asked for
 its load, verbatim and with zeros; what it is called is what it registered. So a node that accepted to be drained is
@@ -63,40 +63,61 @@ def group_label(group_id: bytes) -> str:
     return f"_PG_{group_id.hex()}"
 
 
-def living_state(node: GcsNodeInfo, seen: SeenNode, group_ids: Iterable[bytes], version: int, now_ms: int) -> NodeState:
-    """A node that is alive, with all that it has and does."""
-    load = seen.load
-    state = _named(node, version)
-    if load.is_draining:
-        state.status = DRAINING
-    elif load.idle_duration_ms > 0:
-        state.status = IDLE
-        state.idle_duration_ms = as_int64(load.idle_duration_ms + max(0, now_ms - seen.at_ms))
-    else:
-        state.status = RUNNING
+class NodeStates:
+    """Describes nodes. What a node's record and its last report say is put into words once, and kept until either is new."""
+
+    def __init__(self) -> None:
+        self._described: dict[bytes, tuple[GcsNodeInfo, ResourcesData, bytes]] = {}
+
+    def forget(self, node_id: bytes) -> None:
+        """Keep nothing of a node that is dead."""
+        self._described.pop(node_id, None)
+
+    def living(
+        self, state: NodeState, node: GcsNodeInfo, seen: SeenNode, *, groups: Iterable[bytes], version: int, now_ms: int
+    ) -> None:
+        """Say in ``state``, which is new, all that a node has and does that is alive."""
+        load = seen.load
+        known = self._described.get(node.node_id)
+        if known is None or known[0] is not node or known[1] is not load:
+            known = self._described[node.node_id] = (node, load, _description(node, load))
+        state.MergeFromString(known[2])
+        state.node_state_version = version
+        if load.is_draining:
+            state.status = DRAINING
+        elif load.idle_duration_ms > 0:
+            state.status = IDLE
+            state.idle_duration_ms = as_int64(load.idle_duration_ms + max(0, now_ms - seen.at_ms))
+        else:
+            state.status = RUNNING
+        for group_id in groups:
+            state.dynamic_labels[group_label(group_id)] = ""
+
+
+def _description(node: GcsNodeInfo, load: ResourcesData) -> bytes:
+    state = _named(node)
     state.available_resources.MergeFrom(load.resources_available)
     state.total_resources.MergeFrom(load.resources_total)
-    state.dynamic_labels.update(dict.fromkeys(map(group_label, group_ids), ""))
     state.node_activity.extend(node.state_snapshot.node_activity)
     state.labels.MergeFrom(node.labels)
-    return state
+    return state.SerializeToString()
 
 
 def dead_state(node: GcsNodeInfo, version: int) -> NodeState:
     """A node that is dead: only that it was."""
-    state = _named(node, version)
+    state = _named(node)
+    state.node_state_version = version
     state.status = DEAD
     return state
 
 
-def _named(node: GcsNodeInfo, version: int) -> NodeState:
+def _named(node: GcsNodeInfo) -> NodeState:
     return NodeState(
         node_id=node.node_id,
         instance_id=node.instance_id,
         ray_node_type_name=node.node_type_name,
         instance_type_name=node.instance_type_name,
         node_ip_address=node.node_manager_address,
-        node_state_version=version,
     )
 
 

@@ -26,11 +26,11 @@ from trio_gcs.generated.ray.node_manager_pb2 import (
     CancelLeasesWithResourceShapesRequest,
 )
 from trio_gcs.managers.autoscaler.cluster_state import (
+    NodeStates,
     SeenNode,
     as_registered,
     dead_state,
     gang_request,
-    living_state,
     pending_requests,
 )
 from trio_gcs.managers.autoscaler.infeasible import cancellation, infeasible_error, more_than_before
@@ -116,6 +116,7 @@ class AutoscalerManager:
         self._session_name = session_name
         self._clock = clock
         self._waiting_leases = waiting_leases
+        self._states = NodeStates()
         self._seen: Table[SeenNode] = ledger.table("nodes seen", None)
         self._version = 0  # of the last state that was told
         self._report: AutoscalingState | None = None
@@ -191,7 +192,9 @@ class AutoscalerManager:
         for node in self._nodes.alive_nodes():
             seen = self._seen[node.node_id]
             groups = self._groups.on_node(node.node_id)
-            state.node_states.append(living_state(node, seen, groups, self._version, now_ms))
+            self._states.living(
+                state.node_states.add(), node, seen, groups=groups, version=self._version, now_ms=now_ms
+            )
         state.node_states.extend(dead_state(node, self._version) for node in self._nodes.dead_nodes())
         loads = (seen.load.resource_load_by_shape for seen in self._seen.values())
         state.pending_resource_requests.extend(pending_requests([*loads, self._waiting_leases()]))
@@ -214,4 +217,5 @@ class AutoscalerManager:
 
     def lose_node(self, change: Change, event: NodeDied) -> None:
         """See a node no more; its record among the dead is enough."""
+        self._states.forget(event.node.node_id)
         change.delete(self._seen, event.node.node_id)
