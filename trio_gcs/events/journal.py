@@ -1,10 +1,10 @@
 """A journal: what the stream says of one ledger's commits, as they are made, and written down in the same batch.
 
 The hard idea is where an entry comes from. On a store that keeps rows, it is made when its change is about to be
-committed, and goes into that very batch, in one line for all of them: what was committed is in the log, what is in the log
-was committed, and a crash between commit and publication leaves nothing out. It enters the ring, where subscribers look, only once the
-change is durable. Old lines are deleted in the batches that bring new ones. On a store that keeps nothing, entries are
-made when the change is published, and there is no log.
+committed, and goes into that very batch, in one line with all others of the batch: what was committed is in the log, what
+is in the log was committed, and a crash between commit and publication leaves nothing out. It enters the ring, where
+subscribers look, only once the change is durable. Old lines are deleted in the batches that bring new ones. On a store
+that keeps nothing, entries are made when the change is published, and there is no log.
 """
 
 from __future__ import annotations
