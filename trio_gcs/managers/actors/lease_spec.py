@@ -9,13 +9,12 @@ from trio_gcs.managers.actors.rows import needed
 def lease_spec(spec: TaskSpec, lease_id: bytes) -> LeaseSpec:
     """The lease that the actor of ``spec`` needs.
 
-    ``max_retries`` stays unset, as raylets know it of actors. The sub-messages of scheduling are present even where they
-    say nothing.
+    ``attempt_number`` stays 0 and ``max_retries`` unset, as raylets know it of actors. The sub-messages of scheduling
+    are present even where they say nothing.
     """
     creation = spec.actor_creation_task_spec
     lease = LeaseSpec(
         lease_id=lease_id,
-        attempt_number=spec.attempt_number,
         job_id=spec.job_id,
         caller_address=spec.caller_address,
         type=spec.type,
