@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
 from trio_gcs.events.entry import Entry, KeyEntry, Position, Told, id_of
 from trio_gcs.events.lines import entries_in, line_of
@@ -40,22 +40,19 @@ class JournalLimits:
     entries_max: int = 20_000
 
 
-class EntryMaker(Protocol):
-    """Makes the entry of a row that was ``before`` and is now ``row``; ``events`` are those of its change."""
+class Moved(NamedTuple):
+    """A row that was ``before`` and is now ``row``, at its place in the stream; ``events`` are those of its change."""
 
-    def __call__(
-        self,
-        place: Position,
-        time_ms: int,
-        make: Maker,
-        key: bytes,
-        *,
-        before: Any,
-        row: Any,
-        events: Sequence[object] = (),
-    ) -> Entry:
-        """Make it."""
-        ...
+    place: Position
+    time_ms: int
+    make: Maker
+    key: bytes
+    before: Any
+    row: Any
+    events: Sequence[object] = ()
+
+
+EntryMaker = Callable[[Moved], Entry]
 
 
 class Journal:
@@ -130,7 +127,7 @@ class Journal:
         make = self.makers.get(table.name)
         if make is not None:
             place = Position(revision, 1)
-            self.ring.append((self._entry_of(place, self._clock(), make, key, before=None, row=row),))
+            self.ring.append((self._entry_of(Moved(place, self._clock(), make, key, None, row)),))
             self._notify()
 
     # Steps.
@@ -162,50 +159,33 @@ class Journal:
                 continue
             place = Position(change.revision, len(entries) + 1)
             time_ms = entries[0].time_ms if entries else self._clock()  # one for all entries of a change
-            entries.append(self._entry_of(place, time_ms, make, key, before=before, row=row, events=change.events))
+            entries.append(self._entry_of(Moved(place, time_ms, make, key, before, row, change.events)))
         return entries
 
 
-def entry_of_row(
-    place: Position,
-    time_ms: int,
-    make: Maker,
-    key: bytes,
-    *,
-    before: Any,
-    row: Any,
-    events: Sequence[object] = (),
-) -> Entry:
+def entry_of_row(moved: Moved) -> Entry:
     """Keep a row as it is: it is frozen, and the table has it, too."""
-    size = len(key) + (row.ByteSize() if row is not None else 0)
-    return Entry(*place, time_ms, size, partial(_moved, make, key, before, row, events))
+    size = len(moved.key) + (moved.row.ByteSize() if moved.row is not None else 0)
+    return Entry(*moved.place, moved.time_ms, size, partial(_told, moved))
 
 
-def entry_of_key(
-    place: Position,
-    time_ms: int,
-    make: Maker,
-    key: bytes,
-    *,
-    before: bytes | None,
-    row: bytes | None,
-    events: Sequence[object] = (),
-) -> Entry:
+def entry_of_key(moved: Moved) -> Entry:
     """Keep of a value how large it is: it may be a package of 100 MB."""
-    return KeyEntry(*place, time_ms, key, None if row is None else len(row))
+    return KeyEntry(*moved.place, moved.time_ms, moved.key, None if moved.row is None else len(moved.row))
 
 
-def _moved(make: Maker, key: bytes, before: Any, row: Any, events: Sequence[object]) -> Told:
+def _told(moved: Moved) -> Told:
     """What a row is now, its state before, and what the domain events of its change say of it."""
-    old = None if before is None else make(key, before)
-    if row is not None:
-        thing = make(key, row)
+    make, key = moved.make, moved.key
+    old = None if moved.before is None else make(key, moved.before)
+    if moved.row is not None:
+        thing = make(key, moved.row)
     else:
         assert old is not None, "what is deleted was there"
         thing = old._replace(body=None)
     subject = Subject(thing.kind, thing.key)
     what, cause = [], None
-    for number, (name, about) in enumerate(subjects_of(events)):
+    for number, (name, about) in enumerate(subjects_of(moved.events)):
         if about == subject:
             what.append(name)
         elif number == 0:
