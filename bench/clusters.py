@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.cases import NODES, Case, register_nodes
+from bench.cases import NODE_COUNT, NODES, Case
+from bench.groups import JOB_ID
 from bench.load import Call
 from trio_gcs.generated.ray import autoscaler_pb2
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
@@ -11,12 +12,11 @@ from trio_gcs.generated.ray.common_pb2 import FINISHED, RUNNING
 RESOURCES = "/ray.rpc.NodeResourceInfoGcsService/"
 AUTOSCALER = "/ray.rpc.autoscaler.AutoscalerStateService/"
 TASKS = "/ray.rpc.TaskInfoGcsService/"
-JOB_ID = b"\x01\0\0\0"
 TASK_COUNT = 1000
 
 
 def cases() -> list[Case]:
-    """Calls that cost milliseconds; all of them on one server with its nodes."""
+    """Calls that cost milliseconds; all of them on one server, where the nodes of `bench.cases` have been registered."""
     calls = [
         Call(
             NODES + "GetAllNodeAddressAndLiveness",
@@ -34,7 +34,7 @@ def cases() -> list[Case]:
             autoscaler_pb2.GetClusterResourceStateReply,
         ),
     ]
-    lists = [Case(f"{call.path.rpartition('/')[2]}, 1000 nodes", call, 1200, register_nodes) for call in calls]
+    lists = [Case(f"{call.path.rpartition('/')[2]}, {NODE_COUNT} nodes", call, 1200) for call in calls]
     report = Call(TASKS + "AddTaskEventData", _report(), pb.AddTaskEventDataReply)
     return [*lists, Case(f"AddTaskEventData, {TASK_COUNT} attempts", report, 1200)]
 
