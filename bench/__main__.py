@@ -92,9 +92,9 @@ def placement_groups(pair: Pair, only: str, share: float) -> list[Row]:
     if only not in "placement groups":
         return []
     rows = []
-    with both(pair) as servers, raylets.running() as port:
+    with both(pair) as servers, raylets.running(groups.NODE_COUNT) as ports:
         for server in servers:
-            groups.prepare(server, port)
+            groups.prepare(server, ports)
         for bundles, count in ((1, 1000), (groups.NODE_COUNT, 60)):
             name = f"placement groups, {bundles} bundle{'s' if bundles > 1 else ''} each, 2PC over sockets"
             rows.append(compare(name, _groups(bundles, max(int(count * share), 20)), servers))

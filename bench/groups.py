@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 import grpc
 
@@ -18,16 +19,16 @@ GROUPS = "/ray.rpc.PlacementGroupInfoGcsService/"
 NODE_COUNT = 40
 
 
-def prepare(server: Server, raylets_port: int) -> None:
-    """Register a job and nodes, all of whose raylets are the same process."""
+def prepare(server: Server, raylet_ports: Sequence[int]) -> None:
+    """Register a job, and a node for each raylet."""
     job = JobTableData(job_id=JOB_ID)
     job.config.ray_namespace = "bench"
     once(server, Call("/ray.rpc.JobInfoGcsService/AddJob", pb.AddJobRequest(data=job), pb.AddJobReply))
-    for number in range(NODE_COUNT):
+    for number, port in enumerate(raylet_ports):
         request = pb.RegisterNodeRequest()
         request.node_info.node_id = (number + 1).to_bytes(28, "big")  # all zeros is the GCS itself
         request.node_info.node_manager_address = "127.0.0.1"
-        request.node_info.node_manager_port = raylets_port
+        request.node_info.node_manager_port = port
         request.node_info.resources_total["CPU"] = 1e6
         once(server, Call("/ray.rpc.NodeInfoGcsService/RegisterNode", request, pb.RegisterNodeReply))
 

@@ -1,4 +1,7 @@
-"""Simulated raylets for the bench: one process that agrees to everything at once, on one port for all nodes.
+"""Simulated raylets for the bench: one process that agrees to everything at once, with a port for each node.
+
+Raylets of a cluster have addresses of their own. Were they one address here, gRPC's C core would share one connection among
+all of them, which it can't do in any cluster.
 
 Both servers call the same process and wait for it, so it must cost next to nothing: a request is not even read. Every
 call is answered with the same octets, in which a reservation finds its "success" and a health check its "SERVING".
@@ -81,16 +84,18 @@ class _Caller:
         return True
 
 
-def _serve() -> None:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    print(listener.getsockname()[1], flush=True)
+def _serve(count: int) -> None:
+    listeners = [socket.create_server(("127.0.0.1", 0), backlog=16) for _ in range(count)]
+    print(*(listener.getsockname()[1] for listener in listeners), flush=True)
+    doors = {listener.fileno(): listener for listener in listeners}
     callers: dict[int, _Caller] = {}
     with select.epoll() as epoll:
-        epoll.register(listener.fileno(), select.EPOLLIN)
+        for fd in doors:
+            epoll.register(fd, select.EPOLLIN)
         while True:
             for fd, _ in epoll.poll():
-                if fd == listener.fileno():
-                    sock, _ = listener.accept()
+                if fd in doors:
+                    sock, _ = doors[fd].accept()
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     callers[sock.fileno()] = _Caller(sock)
                     epoll.register(sock.fileno(), select.EPOLLIN)
@@ -99,15 +104,16 @@ def _serve() -> None:
 
 
 @contextmanager
-def running() -> Iterator[int]:
-    """Run the raylets in a process of their own; yields their port."""
-    with subprocess.Popen([sys.executable, "-m", "bench.raylets"], stdout=subprocess.PIPE, text=True) as process:
+def running(count: int) -> Iterator[list[int]]:
+    """Run this many raylets in a process of their own; yields their ports."""
+    command = [sys.executable, "-m", "bench.raylets", str(count)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None, "a pipe was asked for"
         try:
-            yield int(process.stdout.readline())
+            yield [int(port) for port in process.stdout.readline().split()]
         finally:
             process.kill()
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(int(sys.argv[1]))

@@ -17,6 +17,7 @@ from trio_gcs.generated.ray.node_manager_pb2 import (
 )
 from trio_gcs.rpc.raylets import Raylets
 from trio_gcs.rpc.turns import Turns
+from trio_gcs.rpc.volley import MOMENT_S
 
 GROUP = b"group"
 PREPARE = "PrepareBundleResources"
@@ -106,7 +107,7 @@ async def test_one_that_is_silent_holds_up_nobody_and_is_given_up_in_time(autoju
         del w.hosts[1].replies[PREPARE]
         await w.ask_all()
         assert [(at, sorted(answers)) for at, answers in w.told][-1] == (60, [NODES[1]])
-        assert {node for at, answers in w.told if at == 0 for node in answers} == {NODES[0], NODES[2]}
+        assert {node for at, answers in w.told if at == MOMENT_S for node in answers} == {NODES[0], NODES[2]}
         assert w.error_of(NODES[1]).status == Status.DEADLINE_EXCEEDED.value
         assert w.turns.claim(NODES[1], GROUP)
 

@@ -2,7 +2,8 @@
 
 A decision about forty bundles is forty calls. The hard idea: what a task is needed for, waiting, they do together. Those
 whose turn it is and whose peer is connected are opened at once and cost one small object each; the others take the usual
-way (`Turns.take`) in tasks of their own. Answers gather until the task runs, and are told all that have come by then.
+way (`Turns.take`) in tasks of their own. Most peers answer within a moment, so the task sleeps until all have, or the
+moment is over; from then on it runs whenever there is news, and tells all that has come by then.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from trio_gcs.wire.client_reply import DEADLINE_EXCEEDED
 if TYPE_CHECKING:
     from trio_gcs.rpc.turns import Turns
 
+MOMENT_S: Final = 0.005
 UNHEARD: Final = frozenset({Status.UNAVAILABLE.value, Status.DEADLINE_EXCEEDED.value})  # said by our own side
 Request = TypeVar("Request")
 GiveUp = Callable[[], None]
@@ -53,6 +55,7 @@ class Volley(Generic[Request]):
         self._under_way: dict[bytes, GiveUp] = {}
         self._again: list[bytes] = []  # peers that have not looked at what they were sent; their turns are ours still
         self._news = trio.Event()
+        self._all_ended = trio.Event()  # none of those that were fired is under way
 
     async def run(self, deadline: float) -> None:
         """Make all calls, and tell what is heard until there is nothing left to hear."""
@@ -87,11 +90,16 @@ class Volley(Generic[Request]):
             self._turns.pass_on(peer, self._subject)
             self._expected -= 1
             self._news.set()
+        if not self._under_way:
+            self._all_ended.set()
 
     async def _hear_out(self, deadline: float) -> None:
         """Heard to the end, whoever is cancelled: a task's end is not a message's (see `rpc/turns`)."""
         with trio.CancelScope(shield=True):
             with self._turns.hearing(deadline):
+                if self._under_way:
+                    with trio.move_on_after(MOMENT_S):
+                        await self._all_ended.wait()
                 while self._under_way or self._again:
                     await self._hear_news()
                     await self._send_again()

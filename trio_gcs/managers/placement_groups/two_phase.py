@@ -67,27 +67,28 @@ class TwoPhase:
         self._after_commit = after_commit
 
     def _owes(self, group_id: bytes, plan: Plan) -> tuple[Owed]:
-        # The number of the attempt tells plans of one group apart.
-        return (Owed(self._commit if plan.state == Plan.PREPARED else self._prepare, plan.stats.scheduling_attempt),)
+        # One duty for both phases. The number of the attempt tells plans of one group apart.
+        return (Owed(self._carry_out, plan.stats.scheduling_attempt),)
 
     # Duties.
 
-    async def _prepare(self, group_id: bytes) -> None:
-        await self._ask_all(
-            group_id, PrepareBundleResourcesRequest, self._raylets.prepare_bundle_resources, self._after_prepare
-        )
-
-    async def _commit(self, group_id: bytes) -> None:
-        await self._ask_all(
-            group_id, CommitBundleResourcesRequest, self._raylets.commit_bundle_resources, self._after_commit
-        )
-
-    async def _ask_all(self, group_id: bytes, kind: type[Request], ask: Ask[Request], decide: Decide) -> None:
-        """Ask all nodes of the plan at once, hear every answer, and decide."""
+    async def _carry_out(self, group_id: bytes) -> None:
         # A task that was cancelled may still run up to its next checkpoint, and its plan may be gone by then.
         await trio.lowlevel.checkpoint_if_cancelled()
+        bundles = {node_id: nameless(part) for node_id, part in by_node(self.plans[group_id].bundles).items()}
+        if self.plans[group_id].state != Plan.PREPARED:
+            prepare = {node_id: PrepareBundleResourcesRequest(bundle_specs=part) for node_id, part in bundles.items()}
+            await self._ask_all(group_id, prepare, self._raylets.prepare_bundle_resources, self._after_prepare)
+            await self._ledger.settled(self._ledger.revision)
+            await trio.lowlevel.checkpoint_if_cancelled()
+        commit = {node_id: CommitBundleResourcesRequest(bundle_specs=part) for node_id, part in bundles.items()}
+        await self._ask_all(group_id, commit, self._raylets.commit_bundle_resources, self._after_commit)
+
+    async def _ask_all(
+        self, group_id: bytes, requests: Mapping[bytes, Request], ask: Ask[Request], decide: Decide
+    ) -> None:
+        """Ask all nodes of the plan at once, hear every answer, and decide."""
         plan = self.plans[group_id]
-        requests = {node_id: kind(bundle_specs=nameless(bundles)) for node_id, bundles in by_node(plan.bundles).items()}
         answers: Answers = dict.fromkeys(requests, Answer.UNKNOWN)
 
         def tell(heard: Mapping[bytes, object]) -> None:
