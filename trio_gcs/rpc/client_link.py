@@ -40,7 +40,8 @@ class Link(ABC):
             for call in connection.woken:
                 call.wake()
             connection.woken.clear()
-        if connection.has_output or self.is_over:
+        # As `is_over`, but this is asked for each reply.
+        if connection.has_output or connection.closed is not None or connection.draining:
             self.send_soon()
 
     def cancel(self, call: Call, outcome: Outcome) -> None:

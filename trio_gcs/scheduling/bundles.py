@@ -89,9 +89,10 @@ def score(available: Mapping[str, int], need: Mapping[str, int]) -> float:
 def scarcest_first(bundles: Sequence[Request]) -> list[int]:
     """The indexes of the bundles in the order of placing: most GPUs, most of each custom resource, and so on."""
     plain = ("object_store_memory", "memory", "CPU")
-    custom = {name for bundle in bundles for name in bundle.need} - {"GPU", *plain}
+    custom = {name for bundle in _different(bundles) for name in bundle.need} - {"GPU", *plain}
     names = ("GPU", *sorted(custom), *plain)
-    ranks = [tuple(-bundle.need.get(name, 0) for name in names) for bundle in bundles]
+    ranks_of = {id(bundle): tuple([-bundle.need.get(name, 0) for name in names]) for bundle in _different(bundles)}
+    ranks = [ranks_of[id(bundle)] for bundle in bundles]
     return sorted(range(len(bundles)), key=ranks.__getitem__)
 
 
@@ -164,7 +165,8 @@ def _spread(wish: Wish, kinds: Sequence[_Kind], order: Sequence[int], pool: _Poo
             break
         node_id, looks = taken
         chosen[index] = node_id
-        used.add(node_id, kind.taken_from(looks))
+        if wish.strategy == SPREAD:
+            used.add(node_id, kind.taken_from(looks))
     return chosen
 
 
@@ -277,14 +279,18 @@ class _Pool:
 
 
 def _kinds_of(bundles: Sequence[Request]) -> list[_Kind]:
-    names = dict.fromkeys(name for bundle in bundles for name in bundle.need)
+    names = dict.fromkeys(name for bundle in _different(bundles) for name in bundle.need)
     places = {name: place for place, name in enumerate(names)}
     kinds: dict[tuple[frozenset[tuple[str, int]], Selector], _Kind] = {}
-    found = []
-    for bundle in bundles:
+    kind_of: dict[int, _Kind] = {}
+    for bundle in _different(bundles):
         key = frozenset(bundle.need.items()), bundle.selector
-        kind = kinds.get(key)
-        if kind is None:
-            kind = kinds[key] = _Kind(bundle, places)
-        found.append(kind)
-    return found
+        if key not in kinds:
+            kinds[key] = _Kind(bundle, places)
+        kind_of[id(bundle)] = kinds[key]
+    return [kind_of[id(bundle)] for bundle in bundles]
+
+
+def _different(bundles: Iterable[Request]) -> Iterable[Request]:
+    """Each of the objects once: whoever asks for many of a kind shares one request among them."""
+    return {id(bundle): bundle for bundle in bundles}.values()

@@ -48,10 +48,10 @@ def place_group(row: Row, entry: Entry, views: Views, owing: frozenset[bytes]) -
     plan = Row(
         placement_group_id=row.placement_group_id,
         state=Row.PENDING,
-        bundles=bundles,
         stats=PlacementGroupStats(scheduling_attempt=entry.stats.scheduling_attempt),
         topology_assignments={topology_key: placement.topology_value} if topology_key else {},
     )
+    plan.bundles.extend(bundles)
     for bundle, node_id in zip(plan.bundles, placement.nodes, strict=True):
         bundle.node_id = node_id
     return Placed(Outcome.PLACED, plan)

@@ -195,9 +195,10 @@ def _requests_of(row: Row) -> tuple[Request, ...]:
     known: dict[tuple[object, ...], Request] = {}
     found = []
     for bundle in row.bundles:
-        key = (*bundle.unit_resources.items(), *bundle.label_selector.items())
+        resources, labels = bundle.unit_resources, bundle.label_selector
+        key = (*resources, *[resources[name] for name in resources], *labels, *[labels[name] for name in labels])
         request = known.get(key)
         if request is None:
-            request = known[key] = Request(request_of(bundle.unit_resources), parse_selector(bundle.label_selector))
+            request = known[key] = Request(request_of(resources), parse_selector(labels))
         found.append(request)
     return tuple(found)

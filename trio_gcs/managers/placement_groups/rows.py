@@ -12,12 +12,20 @@ from typing import TypeVar
 from trio_gcs.errors import Invalid
 from trio_gcs.generated.ray.common_pb2 import Bundle, PlacementGroupSpec, PlacementStrategy
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats, PlacementGroupTableData
+from trio_gcs.generated.ray.node_manager_pb2 import (
+    CommitBundleResourcesRequest,
+    PrepareBundleResourcesRequest,
+    RemovePlacementGroupBundlesRequest,
+)
 from trio_gcs.ids import ActorID, JobID, NodeID, PlacementGroupID, is_nil
 
 Row = PlacementGroupTableData
 Stats = PlacementGroupStats
 Bundles = list[Bundle]
 M = TypeVar("M", Row, Stats, Bundle)
+Request = TypeVar(
+    "Request", PrepareBundleResourcesRequest, CommitBundleResourcesRequest, RemovePlacementGroupBundlesRequest
+)
 
 NS_PER_MS = 1_000_000
 
@@ -52,7 +60,6 @@ def born(spec: PlacementGroupSpec, namespace: str, now_ms: int) -> Row:
     row = Row(
         placement_group_id=spec.placement_group_id,
         name=spec.name,
-        bundles=spec.bundles,
         strategy=spec.strategy,
         state=Row.PENDING,
         creator_job_id=spec.creator_job_id,
@@ -66,10 +73,12 @@ def born(spec: PlacementGroupSpec, namespace: str, now_ms: int) -> Row:
         topology_strategy=spec.topology_strategy,
         stats=Stats(creation_request_received_ns=now_ms * NS_PER_MS),
     )
+    row.bundles.extend(spec.bundles)
     for index, bundle in enumerate(row.bundles):
         bundle.ClearField("node_id")
-        bundle.bundle_id.placement_group_id = spec.placement_group_id
-        bundle.bundle_id.bundle_index = index
+        bundle_id = bundle.bundle_id
+        bundle_id.placement_group_id = spec.placement_group_id
+        bundle_id.bundle_index = index
     return row
 
 
@@ -95,15 +104,15 @@ def unplaced(row: Row) -> Bundles:
 
 def nodes_of(row: Row) -> frozenset[bytes]:
     """The nodes that have a bundle of the group, or, of a plan, that shall have one."""
-    return frozenset(bundle.node_id for bundle in row.bundles if is_placed(bundle))
+    return frozenset([node_id for bundle in row.bundles if not is_nil(node_id := bundle.node_id)])
 
 
 def by_node(bundles: Iterable[Bundle]) -> dict[bytes, Bundles]:
     """The bundles that have a node, by that."""
     found: dict[bytes, Bundles] = {}
     for bundle in bundles:
-        if is_placed(bundle):
-            found.setdefault(bundle.node_id, []).append(bundle)
+        if not is_nil(node_id := bundle.node_id):
+            found.setdefault(node_id, []).append(bundle)
     return found
 
 
@@ -112,14 +121,14 @@ def index_of(bundle: Bundle) -> int:
     return bundle.bundle_id.bundle_index
 
 
-def nameless(bundles: Iterable[Bundle]) -> Bundles:
-    """The bundles as raylets are sent them: without a node, since each hears of its own only."""
-    sent = []
-    for bundle in bundles:
-        new = copied(bundle)
-        new.ClearField("node_id")
-        sent.append(new)
-    return sent
+def asking(kind: type[Request], bundles: Iterable[Bundle]) -> Request:
+    """A request about bundles as raylets are sent them: without a node, since each hears of its own only."""
+    request = kind()
+    specs = request.bundle_specs
+    specs.extend(bundles)
+    for bundle in specs:
+        bundle.ClearField("node_id")
+    return request
 
 
 def give_nodes(row: Row, plan: Row) -> None:

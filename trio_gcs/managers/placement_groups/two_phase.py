@@ -23,7 +23,7 @@ from trio_gcs.generated.ray.node_manager_pb2 import (
     PrepareBundleResourcesRequest,
 )
 from trio_gcs.managers.placement_groups.peers import Raylets, Turns
-from trio_gcs.managers.placement_groups.rows import by_node, nameless
+from trio_gcs.managers.placement_groups.rows import asking, by_node
 from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.tables import Owed, Table, message_codec
 
@@ -75,13 +75,13 @@ class TwoPhase:
     async def _carry_out(self, group_id: bytes) -> None:
         # A task that was cancelled may still run up to its next checkpoint, and its plan may be gone by then.
         await trio.lowlevel.checkpoint_if_cancelled()
-        bundles = {node_id: nameless(part) for node_id, part in by_node(self.plans[group_id].bundles).items()}
+        parts = by_node(self.plans[group_id].bundles)
         if self.plans[group_id].state != Plan.PREPARED:
-            prepare = {node_id: PrepareBundleResourcesRequest(bundle_specs=part) for node_id, part in bundles.items()}
+            prepare = {node_id: asking(PrepareBundleResourcesRequest, part) for node_id, part in parts.items()}
             await self._ask_all(group_id, prepare, self._raylets.prepare_bundle_resources, self._after_prepare)
             await self._ledger.settled(self._ledger.revision)
             await trio.lowlevel.checkpoint_if_cancelled()
-        commit = {node_id: CommitBundleResourcesRequest(bundle_specs=part) for node_id, part in bundles.items()}
+        commit = {node_id: asking(CommitBundleResourcesRequest, part) for node_id, part in parts.items()}
         await self._ask_all(group_id, commit, self._raylets.commit_bundle_resources, self._after_commit)
 
     async def _ask_all(
