@@ -200,8 +200,9 @@ class Cluster:
             layer(daemon.control_plane.serve),
             layer(partial(server.serve, [])),
         ):
-            self.tell(f"daemon {self.lives} serves, from revision {daemon.ledger.revision}")
-            self.network.listen(GCS, GCS, server.serve_stream)
+            if not stores[0].lost:  # or it has died of its first commit, and nobody reaches it any more
+                self.tell(f"daemon {self.lives} serves, from revision {daemon.ledger.revision}")
+                self.network.listen(GCS, GCS, server.serve_stream)
             await trio.sleep_forever()
 
     def now_ms(self) -> int:

@@ -79,7 +79,7 @@ class TwoPhase:
         if self.plans[group_id].state != Plan.PREPARED:
             prepare = {node_id: asking(PrepareBundleResourcesRequest, part) for node_id, part in parts.items()}
             await self._ask_all(group_id, prepare, self._raylets.prepare_bundle_resources, self._after_prepare)
-            await self._ledger.settled(self._ledger.revision)
+            await self._ledger.settled(self._ledger.revision)  # what was decided is durable before a commit leaves
             await trio.lowlevel.checkpoint_if_cancelled()
         commit = {node_id: asking(CommitBundleResourcesRequest, part) for node_id, part in parts.items()}
         await self._ask_all(group_id, commit, self._raylets.commit_bundle_resources, self._after_commit)
