@@ -45,7 +45,6 @@ def start_logs(form: LogFormat, level: str, output: TextIO) -> None:
         raise StartError(f"log level {level!r}: one of {', '.join(LEVELS)} was expected")
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _add_time,
             _one_line,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from trio_gcs.generated.ray.common_pb2 import PACK, SPREAD, STRICT_PACK, STRICT_SPREAD, PlacementStrategy
 from trio_gcs.scheduling.labels import Selector, satisfies
-from trio_gcs.scheduling.resources import Amounts, added, amount_of, covers
+from trio_gcs.scheduling.resources import Amounts, added, amount_of, covers, implicit
 from trio_gcs.scheduling.view import NodeView, Request
 
 Candidates = dict[bytes, NodeView]
@@ -233,13 +233,16 @@ class _Pool:
     def __init__(self, kinds: Sequence[_Kind], candidates: Candidates) -> None:
         names = list(dict.fromkeys(name for kind in kinds for name in kind.request.need))
         label_keys = sorted({part.key for kind in kinds for part in kind.request.selector})
-        self._nodes: dict[_Looks, list[bytes]] = {}
         self._heaps: dict[_Kind, list[tuple[float, int, _Looks]]] = {}
         self._count = 0
+        alike: dict[tuple[tuple[int, ...], tuple[tuple[str, str], ...]], list[bytes]] = {}
+        defaults = [(name, implicit(name)) for name in names]
         for node_id, view in candidates.items():
-            amounts = tuple([amount_of(view.available, name) for name in names])
-            labels = tuple([(key, view.labels[key]) for key in label_keys if key in view.labels])
-            self._nodes.setdefault(_Looks(amounts, labels), []).append(node_id)
+            available = view.available
+            amounts = tuple([available.get(name, default) for name, default in defaults])
+            labels = tuple([(key, view.labels[key]) for key in label_keys if key in view.labels]) if label_keys else ()
+            alike.setdefault((amounts, labels), []).append(node_id)
+        self._nodes: dict[_Looks, list[bytes]] = {_Looks(*looks): node_ids for looks, node_ids in alike.items()}
 
     def add(self, node_id: bytes, looks: _Looks) -> None:
         """Put a node in."""
