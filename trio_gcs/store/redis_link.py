@@ -1,7 +1,7 @@
 """One connection to Redis, and what its failures mean: wait and try again, or give up.
 
 The server may be one that stands alone or a Sentinel, which is asked for the primary at every connect, so a failover is
-an outage like any other. Everything here blocks, and is called in a worker thread by one caller at a time.
+an outage like any other. One of a cluster that says that somebody else has the keys is followed there. Everything here blocks, and is called in a worker thread by one caller at a time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from redis.exceptions import (
     AuthorizationError,
     BusyLoadingError,
     ClusterDownError,
+    MovedError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -87,6 +88,7 @@ class Link:
         # We try again ourselves, in order; the client's own retries know nothing of what we watch.
         self._options = {**timeouts, "socket_keepalive": True, "retry": Retry(NoBackoff(), 0), "protocol": 2}
         self._pool: ConnectionPool | None = None
+        self._is_moved = False  # the pool is not that of the url
         self._connection: AbstractConnection | None = None
 
     @property
@@ -103,6 +105,8 @@ class Link:
             connection: Any = self._pool.make_connection()
             connection.connect()
         except (RedisError, OSError) as error:
+            if self._is_moved:  # who had the keys is away: perhaps somebody else has them by now
+                self._pool, self._is_moved = None, False
             raise self._meaning(error) from error
         self._connection = connection
 
@@ -115,6 +119,10 @@ class Link:
             replies = [connection.read_response() for _ in commands]
             for error in _errors_in(replies):
                 raise error
+        except MovedError as error:
+            self.close()
+            self._pool, self._is_moved = self._direct(host=error.host, port=error.port), True
+            raise Away(f"its keys are at {error.host}:{error.port}") from error
         except (RedisError, OSError) as error:
             self.close()
             raise self._meaning(error) from error
@@ -137,9 +145,12 @@ class Link:
         if connection is not None:
             connection.disconnect()
 
+    def _direct(self, **other: Any) -> ConnectionPool:
+        return ConnectionPool(**{**self._parsed, **self._options, **other})
+
     def _find(self) -> ConnectionPool:
         """The way to the server that the url names, or to the primary of the Sentinel that it names."""
-        direct = ConnectionPool(**{**self._parsed, **self._options})
+        direct = self._direct()
         connection: Any = direct.make_connection()
         connection.connect()
         try:

@@ -1,4 +1,4 @@
-"""The ways to a Redis: with a password, over TLS, by way of its Sentinels, and as a cluster of one."""
+"""The ways to a Redis: with a password, over TLS, by way of its Sentinels, and as a cluster of one shard."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -131,10 +132,17 @@ def until_the_sentinel_knows_the_replica(sentinel: RedisServer) -> None:
     pytest.fail("the Sentinel does not know the replica")
 
 
+def member_of_a_cluster(folder: Path) -> RedisServer:
+    # By itself a server takes a second port 10,000 above its first, which may be none.
+    return RedisServer(
+        folder, "--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--repl-diskless-sync-delay", "0"
+    )
+
+
 async def test_a_cluster_of_one_needs_a_namespace_that_keeps_a_batch_together(
     tmp_path: Path, servers: list[RedisServer]
 ) -> None:
-    server = RedisServer(tmp_path / "redis", "--cluster-enabled", "yes")
+    server = member_of_a_cluster(tmp_path / "redis")
     servers.append(server)
     server.start()
     with server.client() as client:
@@ -146,6 +154,42 @@ async def test_a_cluster_of_one_needs_a_namespace_that_keeps_a_batch_together(
     await store.commit([Write("T", b"a", b"1"), Write("U", b"b", b"2"), Write("JobCounter", b"", b"3")], 1)
     assert await rows(store) == {b"a": b"1"}
     await store.aclose()
+
+
+async def test_the_keys_of_a_cluster_are_found_from_a_replica_and_after_a_failover(
+    tmp_path: Path, servers: list[RedisServer]
+) -> None:
+    primary, replica = (member_of_a_cluster(tmp_path / name) for name in ("primary", "replica"))
+    servers += [primary, replica]
+    primary.start()
+    replica.start()
+    with primary.client() as first, replica.client() as second:
+        first.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        await trio.to_thread.run_sync(until_it_follows, first, second, primary)
+        until_it_is_up(second)
+    store = await RedisStore.open(replica.url, TABLES, GcsConfig(redis_namespace="{here}"))
+    await store.commit([Write("T", b"a", b"1")], 1)
+    with primary.client() as first, replica.client() as second:
+        assert first.hget("RAY{here}@trio_gcs:lane:tables", "revision") == b"1"
+        await trio.to_thread.run_sync(first.wait, 1, 10_000)  # the replica has it
+        primary.kill()
+        second.execute_command("CLUSTER", "FAILOVER", "TAKEOVER")
+    await store.commit([Write("T", b"b", b"2")], 2)
+    assert await rows(store) == {b"a": b"1", b"b": b"2"}
+    await store.aclose()
+
+
+def until_it_follows(first: redis.Redis, second: redis.Redis, primary: RedisServer) -> None:
+    bus_port = first.config_get("cluster-port")["cluster-port"]
+    second.execute_command("CLUSTER", "MEET", "127.0.0.1", primary.port, bus_port)
+    for _ in range(400):
+        if second.info("replication")["role"] == "master":
+            with suppress(redis.ResponseError):  # they have not met yet
+                second.execute_command("CLUSTER", "REPLICATE", first.execute_command("CLUSTER", "MYID"))
+        elif second.info("replication")["master_link_status"] == "up":
+            return
+        time.sleep(0.02)
+    pytest.fail("the replica does not follow")
 
 
 def until_it_is_up(client: redis.Redis) -> None:
