@@ -42,7 +42,7 @@ def node(cpu: float = 0, free: float | None = None, *, gpu: float = 0, drains: b
 
 def ask(cpu: float = 1, gpu: float = 0, **fields: object) -> Ask:
     need = {name: round(amount * UNITS) for name, amount in {"CPU": cpu, "GPU": gpu}.items() if amount}
-    return Ask(Request(need), **fields)  # type: ignore[arg-type]
+    return Ask(Request(need), **fields)  # type: ignore[arg-type]  # each test names fields that Ask has
 
 
 def choices(policy: Policy, wanted: Ask, cluster: Cluster) -> set[Choice]:

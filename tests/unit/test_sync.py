@@ -252,7 +252,7 @@ def test_messages_of_no_known_kind_are_ignored() -> None:
     wire = Wire()
     a, b = wire.connect(A), wire.connect(B)
     strange = RaySyncMessage(version=1, node_id=A)
-    strange.message_type = 2  # type: ignore[assignment]
+    strange.message_type = 2  # type: ignore[assignment]  # a kind that nobody knows is a plain number
     assert not wire.say(a, strange, view(b"short", 1))
     assert not wire.say(a, RaySyncMessage(version=1, node_id=A, sync_message=b"\xff"))
     assert wire.told(b) == set()

@@ -67,7 +67,7 @@ class World:
         return stream
 
     async def _serve(self, stream: Stream) -> None:
-        await self.service.StartSync(stream)  # type: ignore[arg-type]
+        await self.service.StartSync(stream)  # type: ignore[arg-type]  # a fake has what is used of a stream
         stream.ended.set()
 
 
@@ -92,7 +92,7 @@ async def test_a_peer_that_does_not_say_who_it_is_is_refused(
 ) -> None:
     stream = Stream(metadata)
     with pytest.raises((Invalid, InvalidArgument)):
-        await world.service.StartSync(stream)  # type: ignore[arg-type]
+        await world.service.StartSync(stream)  # type: ignore[arg-type]  # a fake has what is used of a stream
     assert stream.initial == []
 
 
@@ -174,7 +174,7 @@ async def test_a_stream_that_is_lost_is_forgotten(
     with trio.CancelScope() as lost:
         nursery.start_soon(world.connect, B)
         lost.deadline = trio.current_time() + 1
-        await world.service.StartSync(stream)  # type: ignore[arg-type]
+        await world.service.StartSync(stream)  # type: ignore[arg-type]  # a fake has what is used of a stream
     assert set(world.relay._connections) == {bytes.fromhex(B)}
 
 

@@ -129,19 +129,18 @@ class SocketLink(Link):
         self.fd = sock.fileno()
         self.ended = False
         self._hub = hub
-        self._greeted: trio.Event | None = trio.Event()  # there until the server has greeted us, or never will
+        self._greeted = trio.Event()
         self._is_due = False
         self._blocked = False
         self._unsent: memoryview | bytes = b""
 
     async def begin(self) -> None:
         """Be served by the hub, and wait until the server has greeted us, or the connection has ended before."""
-        assert self._greeted is not None, "it begins once"
-        event, greeted = self._greeted, False
         self._hub.add(self)
         self.send_soon()
+        greeted = False
         try:
-            await event.wait()
+            await self._greeted.wait()
             greeted = True
         finally:
             if not greeted:
@@ -157,12 +156,7 @@ class SocketLink(Link):
     def end(self) -> None:
         """The hub has let go of it."""
         self.ended = True
-        self._greet()
-
-    def _greet(self) -> None:
-        if self._greeted is not None:
-            self._greeted.set()
-            self._greeted = None
+        self._greeted.set()
 
     def send_soon(self) -> None:
         """Have the hub send."""
@@ -185,8 +179,8 @@ class SocketLink(Link):
             else:
                 connection.lost("the server closed the connection")
         self.flush()
-        if self._greeted is not None and (connection.greeted or self.is_over):
-            self._greet()
+        if not self._greeted.is_set() and (connection.greeted or self.is_over):
+            self._greeted.set()
 
     def send(self) -> None:
         """Send what there is, or as much as the socket takes; close when the connection is over and all is said."""
@@ -211,7 +205,7 @@ class SocketLink(Link):
             self.flush()
         self._block(blocked=False)
         if self.is_over:
-            self._greet()
+            self._greeted.set()
             self._hub.remove(self)
 
     def _block(self, *, blocked: bool) -> None:

@@ -40,8 +40,7 @@ class Link(ABC):
             for call in connection.woken:
                 call.wake()
             connection.woken.clear()
-        # As `is_over`, but this is asked for each reply.
-        if connection.has_output or connection.closed is not None or connection.draining:
+        if connection.has_output or self.is_over:
             self.send_soon()
 
     def cancel(self, call: Call, outcome: Outcome) -> None:

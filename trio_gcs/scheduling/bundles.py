@@ -89,11 +89,11 @@ def score(available: Mapping[str, int], need: Mapping[str, int]) -> float:
 def scarcest_first(bundles: Sequence[Request]) -> list[int]:
     """The indexes of the bundles in the order of placing: most GPUs, most of each custom resource, and so on."""
     plain = ("object_store_memory", "memory", "CPU")
-    custom = {name for bundle in _different(bundles) for name in bundle.need} - {"GPU", *plain}
+    different = _different(bundles)
+    custom = {name for bundle in different for name in bundle.need} - {"GPU", *plain}
     names = ("GPU", *sorted(custom), *plain)
-    ranks_of = {id(bundle): tuple([-bundle.need.get(name, 0) for name in names]) for bundle in _different(bundles)}
-    ranks = [ranks_of[id(bundle)] for bundle in bundles]
-    return sorted(range(len(bundles)), key=ranks.__getitem__)
+    ranks = {id(bundle): tuple(-bundle.need.get(name, 0) for name in names) for bundle in different}
+    return sorted(range(len(bundles)), key=lambda index: ranks[id(bundles[index])])
 
 
 def _place(wish: Wish, candidates: Candidates) -> Placement:
@@ -236,11 +236,11 @@ class _Pool:
         self._heaps: dict[_Kind, list[tuple[float, int, _Looks]]] = {}
         self._count = 0
         alike: dict[tuple[tuple[int, ...], tuple[tuple[str, str], ...]], list[bytes]] = {}
-        defaults = [(name, implicit(name)) for name in names]
+        defaults = [(name, implicit(name)) for name in names]  # as `amount_of`, for many nodes
         for node_id, view in candidates.items():
             available = view.available
             amounts = tuple([available.get(name, default) for name, default in defaults])
-            labels = tuple([(key, view.labels[key]) for key in label_keys if key in view.labels]) if label_keys else ()
+            labels = tuple([(key, view.labels[key]) for key in label_keys if key in view.labels])
             alike.setdefault((amounts, labels), []).append(node_id)
         self._nodes: dict[_Looks, list[bytes]] = {_Looks(*looks): node_ids for looks, node_ids in alike.items()}
 
@@ -282,11 +282,12 @@ class _Pool:
 
 
 def _kinds_of(bundles: Sequence[Request]) -> list[_Kind]:
-    names = dict.fromkeys(name for bundle in _different(bundles) for name in bundle.need)
+    different = _different(bundles)
+    names = dict.fromkeys(name for bundle in different for name in bundle.need)
     places = {name: place for place, name in enumerate(names)}
     kinds: dict[tuple[frozenset[tuple[str, int]], Selector], _Kind] = {}
     kind_of: dict[int, _Kind] = {}
-    for bundle in _different(bundles):
+    for bundle in different:
         key = frozenset(bundle.need.items()), bundle.selector
         if key not in kinds:
             kinds[key] = _Kind(bundle, places)
@@ -294,6 +295,6 @@ def _kinds_of(bundles: Sequence[Request]) -> list[_Kind]:
     return [kind_of[id(bundle)] for bundle in bundles]
 
 
-def _different(bundles: Iterable[Request]) -> Iterable[Request]:
+def _different(bundles: Iterable[Request]) -> Collection[Request]:
     """Each of the objects once: whoever asks for many of a kind shares one request among them."""
     return {id(bundle): bundle for bundle in bundles}.values()

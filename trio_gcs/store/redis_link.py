@@ -1,7 +1,8 @@
 """One connection to Redis, and what its failures mean: wait and try again, or give up.
 
 The server may be one that stands alone or a Sentinel, which is asked for the primary at every connect, so a failover is
-an outage like any other. One of a cluster that says that somebody else has the keys is followed there. Everything here blocks, and is called in a worker thread by one caller at a time.
+an outage like any other. One of a cluster that says that somebody else has the keys is followed there. Everything here
+blocks, and is called in a worker thread by one caller at a time.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Link:
         # We try again ourselves, in order; the client's own retries know nothing of what we watch.
         self._options = {**timeouts, "socket_keepalive": True, "retry": Retry(NoBackoff(), 0), "protocol": 2}
         self._pool: ConnectionPool | None = None
-        self._is_moved = False  # the pool is not that of the url
+        self._elsewhere: ConnectionPool | None = None  # where a cluster says that the keys are
         self._connection: AbstractConnection | None = None
 
     @property
@@ -102,11 +103,11 @@ class Link:
         try:
             if self._pool is None:
                 self._pool = self._find()
-            connection: Any = self._pool.make_connection()
+            pool = self._pool if self._elsewhere is None else self._elsewhere
+            connection: Any = pool.make_connection()
             connection.connect()
         except (RedisError, OSError) as error:
-            if self._is_moved:  # who had the keys is away: perhaps somebody else has them by now
-                self._pool, self._is_moved = None, False
+            self._elsewhere = None  # who had the keys is away: perhaps somebody else has them by now
             raise self._meaning(error) from error
         self._connection = connection
 
@@ -121,7 +122,7 @@ class Link:
                 raise error
         except MovedError as error:
             self.close()
-            self._pool, self._is_moved = self._direct(host=error.host, port=error.port), True
+            self._elsewhere = self._direct(host=error.host, port=error.port)
             raise Away(f"its keys are at {error.host}:{error.port}") from error
         except (RedisError, OSError) as error:
             self.close()

@@ -196,6 +196,7 @@ def _requests_of(row: Row) -> tuple[Request, ...]:
     found = []
     for bundle in row.bundles:
         resources, labels = bundle.unit_resources, bundle.label_selector
+        # As their items(), which are slow of protobuf's maps.
         key = (*resources, *[resources[name] for name in resources], *labels, *[labels[name] for name in labels])
         request = known.get(key)
         if request is None:

@@ -104,15 +104,15 @@ def unplaced(row: Row) -> Bundles:
 
 def nodes_of(row: Row) -> frozenset[bytes]:
     """The nodes that have a bundle of the group, or, of a plan, that shall have one."""
-    return frozenset([node_id for bundle in row.bundles if not is_nil(node_id := bundle.node_id)])
+    return frozenset(bundle.node_id for bundle in row.bundles if is_placed(bundle))
 
 
 def by_node(bundles: Iterable[Bundle]) -> dict[bytes, Bundles]:
     """The bundles that have a node, by that."""
     found: dict[bytes, Bundles] = {}
     for bundle in bundles:
-        if not is_nil(node_id := bundle.node_id):
-            found.setdefault(node_id, []).append(bundle)
+        if is_placed(bundle):
+            found.setdefault(bundle.node_id, []).append(bundle)
     return found
 
 

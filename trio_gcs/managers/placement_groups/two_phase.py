@@ -75,20 +75,20 @@ class TwoPhase:
     async def _carry_out(self, group_id: bytes) -> None:
         # A task that was cancelled may still run up to its next checkpoint, and its plan may be gone by then.
         await trio.lowlevel.checkpoint_if_cancelled()
-        parts = by_node(self.plans[group_id].bundles)
         if self.plans[group_id].state != Plan.PREPARED:
-            prepare = {node_id: asking(PrepareBundleResourcesRequest, part) for node_id, part in parts.items()}
-            await self._ask_all(group_id, prepare, self._raylets.prepare_bundle_resources, self._after_prepare)
+            await self._ask_all(
+                group_id, PrepareBundleResourcesRequest, self._raylets.prepare_bundle_resources, self._after_prepare
+            )
             await self._ledger.settled(self._ledger.revision)  # what was decided is durable before a commit leaves
             await trio.lowlevel.checkpoint_if_cancelled()
-        commit = {node_id: asking(CommitBundleResourcesRequest, part) for node_id, part in parts.items()}
-        await self._ask_all(group_id, commit, self._raylets.commit_bundle_resources, self._after_commit)
+        await self._ask_all(
+            group_id, CommitBundleResourcesRequest, self._raylets.commit_bundle_resources, self._after_commit
+        )
 
-    async def _ask_all(
-        self, group_id: bytes, requests: Mapping[bytes, Request], ask: Ask[Request], decide: Decide
-    ) -> None:
+    async def _ask_all(self, group_id: bytes, kind: type[Request], ask: Ask[Request], decide: Decide) -> None:
         """Ask all nodes of the plan at once, hear every answer, and decide."""
         plan = self.plans[group_id]
+        requests = {node_id: asking(kind, bundles) for node_id, bundles in by_node(plan.bundles).items()}
         answers: Answers = dict.fromkeys(requests, Answer.UNKNOWN)
 
         def tell(heard: Mapping[bytes, object]) -> None:
