@@ -121,7 +121,7 @@ class Network:
 
     # The calls.
 
-    def begin(self, node_id, request, hear):
+    def begin(self, kind, node_id, octets, hear):
         """As the real client: where there is a connection, and that is for the dice to say."""
         if node_id not in self.raylets or self.rng.random() < 0.2:
             return None
@@ -137,19 +137,19 @@ class Network:
             answer = None
             try:
                 if is_seen:
-                    answer = await calls[type(request)](node_id, request)
+                    answer = await calls[kind](node_id, kind.FromString(octets))
                 else:
                     await trio.sleep(self._delay_s())
             except RemoteError as error:
                 answer = error
             if not over.is_set():
                 over.set()
-                hear(answer)
+                hear(node_id, answer)
 
         def give_up() -> None:
             if not over.is_set():
                 over.set()
-                hear(RemoteError(Status.DEADLINE_EXCEEDED.value, "no answer in time"))
+                hear(node_id, RemoteError(Status.DEADLINE_EXCEEDED.value, "no answer in time"))
 
         self.nursery.start_soon(call)
         return give_up

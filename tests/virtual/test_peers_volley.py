@@ -1,6 +1,7 @@
 """Many calls about one subject, made and heard by one task, on real connections: under virtual time."""
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import trio
 from grpclib.const import Status
@@ -45,11 +46,14 @@ class World:
     async def ask_all(self) -> None:
         await self.turns.take_all(
             GROUP,
-            dict.fromkeys(NODES, PrepareBundleResourcesRequest()),
-            begin=self.raylets.begin,
-            ask=self.raylets.prepare_bundle_resources,
+            dict.fromkeys(NODES, PrepareBundleResourcesRequest().SerializeToString()),
+            begin=partial(self.raylets.begin, PrepareBundleResourcesRequest),
+            ask=self.ask,
             tell=lambda answers: self.told.append((trio.current_time() - self.start, dict(answers))),
         )
+
+    async def ask(self, node: bytes, octets: bytes) -> object:
+        return await self.raylets.prepare_bundle_resources(node, PrepareBundleResourcesRequest.FromString(octets))
 
     @property
     def answers(self) -> dict[bytes, object]:

@@ -75,14 +75,14 @@ class Peer:
         """Call once. Raises :class:`RemoteError` with what went wrong."""
         return await self._until_dropped(partial(_once, method, request, timeout_s))
 
-    def begin(self, shape: Shape, request: object, hear: Hear) -> Shot | None:
+    def begin(self, shape: Shape, key: bytes, octets: bytes, hear: Hear) -> Shot | None:
         """Call once, without a task, if there is a connection; None, and nothing was sent, if there is none."""
         link = None if self.gone else self.channel.ready_link
         if link is None:
             return None
-        shot = Shot(self, link, shape, hear)
+        shot = Shot(self, link, shape, key, hear)
         self._shots_count += 1
-        link.connection.open(shot, shape.path, (), shape.write(request), end=True)
+        link.connection.open(shot, shape.path, (), octets, end=True)
         link.flush()
         return shot
 

@@ -27,7 +27,7 @@ BundleRequest = (
 )
 # The calls that are made to many raylets at once, by what is asked.
 _SHAPES: Final = {
-    request: Shape(f"/ray.rpc.NodeManagerService/{name}", request, reply)
+    request: Shape(f"/ray.rpc.NodeManagerService/{name}", reply)
     for name, request, reply in (
         ("PrepareBundleResources", pb.PrepareBundleResourcesRequest, pb.PrepareBundleResourcesReply),
         ("CommitBundleResources", pb.CommitBundleResourcesRequest, pb.CommitBundleResourcesReply),
@@ -84,10 +84,13 @@ class Raylets(Pool[bytes, Raylet]):
             raylet = self._peers[node_id] = Raylet(name, self._open_channel(*address), self, node_id)
         return raylet
 
-    def begin(self, node_id: bytes, request: BundleRequest, hear: Hear) -> Callable[[], None] | None:
-        """Ask once, without a task, if we are connected to the raylet; returns how to give up. See `rpc/volley`."""
+    def begin(self, kind: type[BundleRequest], node_id: bytes, octets: bytes, hear: Hear) -> Callable[[], None] | None:
+        """Ask once, without a task, if we are connected to the raylet; returns how to give up. See `rpc/volley`.
+
+        `octets` are those of a request of this kind; `hear` is told the node with the answer.
+        """
         raylet = self._peers.get(node_id)
-        shot = None if raylet is None else raylet.begin(_SHAPES[type(request)], request, hear)
+        shot = None if raylet is None else raylet.begin(_SHAPES[kind], node_id, octets, hear)
         return None if shot is None else shot.give_up
 
     # Sent until the raylet answers.

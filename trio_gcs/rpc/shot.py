@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from grpclib.const import Status
 
 from trio_gcs.errors import RemoteError, RemoteGone
-from trio_gcs.rpc.codec import reader, writer
+from trio_gcs.rpc.codec import reader
 from trio_gcs.wire.client_call import Call
 from trio_gcs.wire.client_reply import DEADLINE_EXCEEDED, Outcome
 
@@ -22,31 +22,32 @@ if TYPE_CHECKING:
     from trio_gcs.rpc.client_link import Link
     from trio_gcs.rpc.peers import Peer
 
-# Hears the reply, or the error; None means that the peer has not looked at the request, so that it may be sent again.
-Hear = Callable[[Any], None]
+# Hears, with the caller's key of the call, the reply or the error; None means that the peer has not looked at the request,
+# so that it may be sent again.
+Hear = Callable[[bytes, Any], None]
 
 
 class Shape:
     """What is the same for all calls of a method, of whatever peer."""
 
-    __slots__ = ("path", "read", "write")
+    __slots__ = ("path", "read")
 
-    def __init__(self, path: str, request_type: type, reply_type: type) -> None:
+    def __init__(self, path: str, reply_type: type) -> None:
         self.path = path.encode("ascii")
-        self.write: Callable[[Any], bytes] = writer(request_type)
         self.read: Callable[[bytes], Any] = reader(reply_type)
 
 
 class Shot(Call):
     """One call under way."""
 
-    __slots__ = ("_hear", "_link", "_peer", "_read")
+    __slots__ = ("_hear", "_key", "_link", "_peer", "_read")
 
-    def __init__(self, peer: Peer, link: Link, shape: Shape, hear: Hear) -> None:
+    def __init__(self, peer: Peer, link: Link, shape: Shape, key: bytes, hear: Hear) -> None:
         super().__init__()
         self._peer = peer
         self._link = link
         self._read = shape.read
+        self._key = key
         self._hear: Hear | None = hear
 
     def wake(self) -> None:
@@ -55,7 +56,7 @@ class Shot(Call):
         if hear is not None and self.outcome is not None:
             self._hear = None
             self._peer.shot_ended()
-            hear(self._answer(self.outcome))
+            hear(self._key, self._answer(self.outcome))
 
     def give_up(self) -> None:
         """End the call, since it took too long. It is told so at once."""

@@ -71,7 +71,7 @@ class Volley(Generic[Request]):
     def _fire(self, peer: bytes) -> bool:
         if not self._turns.claim(peer, self._subject):
             return False
-        give_up = self._begin(peer, self._requests[peer], partial(self._hear, peer))
+        give_up = self._begin(peer, self._requests[peer], self._hear)
         if give_up is None:
             self._turns.pass_on(peer, self._subject)
             return False

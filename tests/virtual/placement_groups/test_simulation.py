@@ -17,10 +17,10 @@ from trio_gcs.errors import GcsError, RemoteError
 from trio_gcs.managers.placement_groups.book import Book
 from trio_gcs.managers.placement_groups.leftovers import Leftovers
 from trio_gcs.managers.placement_groups.lives import Lives
+from trio_gcs.managers.placement_groups.plans import Plan
 from trio_gcs.managers.placement_groups.queue import Queue
 from trio_gcs.managers.placement_groups.releases import Releases
 from trio_gcs.managers.placement_groups.rows import is_placed
-from trio_gcs.managers.placement_groups.two_phase import Plan
 from trio_gcs.rpc.turns import Turns
 from trio_gcs.rpc.volley import Volley
 from trio_gcs.store.ledger import Change

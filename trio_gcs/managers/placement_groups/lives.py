@@ -7,7 +7,7 @@ a time is on its way, so every step that ends with nobody on the way looks for t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 import trio
 
@@ -18,21 +18,20 @@ from trio_gcs.managers.placement_groups.book import Book
 from trio_gcs.managers.placement_groups.leftovers import Leftovers
 from trio_gcs.managers.placement_groups.peers import Nodes, Resources
 from trio_gcs.managers.placement_groups.placing import needs_of, place_group
+from trio_gcs.managers.placement_groups.plans import Plan
 from trio_gcs.managers.placement_groups.queue import Queue
 from trio_gcs.managers.placement_groups.releases import Releases
 from trio_gcs.managers.placement_groups.rows import (
     NS_PER_MS,
     by_node,
     copied,
-    give_nodes,
-    index_of,
     is_placed,
+    need_of,
     take_nodes,
 )
 from trio_gcs.managers.placement_groups.states import MACHINE, WIRE, Input, State, state_of
-from trio_gcs.managers.placement_groups.two_phase import Answer, Answers, Plan
+from trio_gcs.managers.placement_groups.two_phase import Answers
 from trio_gcs.scheduling.bundles import Outcome
-from trio_gcs.scheduling.resources import added, request_of
 from trio_gcs.store.ledger import Change
 from trio_gcs.store.tables import Table
 
@@ -112,8 +111,8 @@ class Lives:
             return False
         self._after(row, Input.PLACE)
         change.put(self._plans, group_id, placed.plan)
-        for node_id, bundles in by_node(placed.plan.bundles).items():
-            self._resources.take(change, node_id, added(needs_of(bundles, entry)))
+        for node_id, need in needs_of(placed.plan, entry).items():
+            self._resources.take(change, node_id, need)
         self._queue.launch(change, group_id)
         return True
 
@@ -122,32 +121,33 @@ class Lives:
     def after_prepare(self, change: Change, group_id: bytes, plan: Plan, answers: Answers) -> None:
         """All nodes of the plan were asked to reserve their part: it is bound to be committed, or given up."""
         row = self._book.groups[group_id]
-        if all(answer is Answer.YES for answer in answers.values()):
+        if answers.all_agree:
             prepared = self._moved(row, Input.PREPARE)
-            give_nodes(prepared, plan)
-            bound = copied(plan)
-            bound.state = Row.PREPARED
+            for index, node_id in plan.nodes.items():
+                prepared.bundles[index].node_id = node_id
+            prepared.topology_assignments.clear()
+            prepared.topology_assignments.update(plan.topology)
             self._put(change, prepared)
-            change.put(self._plans, group_id, bound)
+            change.put(self._plans, group_id, plan._replace(is_prepared=True))
             return
         self._after(row, Input.FAIL_TO_PREPARE)
-        self.give_up(change, group_id, plan, refused={node for node, said in answers.items() if said is Answer.NO})
+        self.give_up(change, group_id, plan, refused=answers.refused)
         self._queue.fail(change, row, trio.current_time())
         self.schedule(change)
 
     def after_commit(self, change: Change, group_id: bytes, plan: Plan, answers: Answers) -> None:
         """All nodes of the plan were asked to commit. What is not there after all is placed anew, and only that."""
         row = self._book.groups[group_id]
-        failed = {node_id for node_id, answer in answers.items() if answer is not Answer.YES}
+        failed = answers.refused | answers.unknown
         change.delete(self._plans, group_id)
-        for node_id, bundles in by_node(plan.bundles).items():
-            if node_id in failed:
-                self._releases.owe(change, group_id, node_id, bundles)
-        planned = {index_of(bundle) for bundle in plan.bundles}
+        for node_id, indexes in plan.on(failed).items():
+            self._releases.owe(change, group_id, node_id, [row.bundles[index] for index in indexes])
+        nodes = [bundle.node_id for bundle in row.bundles]
+        dead = {node_id for node_id in nodes if not self._nodes.is_alive(node_id)}
         lost = [
             index
-            for index, bundle in enumerate(row.bundles)
-            if not self._nodes.is_alive(bundle.node_id) or (index in planned and bundle.node_id in failed)
+            for index, node_id in enumerate(nodes)
+            if node_id in dead or (node_id in failed and index in plan.nodes)
         ]
         if lost:
             again = self._moved(row, Input.FAIL_TO_COMMIT)
@@ -172,13 +172,14 @@ class Lives:
         self._put(change, created)
         self._book.answer(change, row.placement_group_id)
 
-    def give_up(self, change: Change, group_id: bytes, plan: Plan, refused: Iterable[bytes] = ()) -> None:
+    def give_up(self, change: Change, group_id: bytes, plan: Plan, refused: Collection[bytes] = ()) -> None:
         """The plan comes to nothing: what its nodes may hold is owed back; those that refused hold nothing."""
+        row = self._book.groups[group_id]
         change.delete(self._plans, group_id)
-        for node_id, bundles in by_node(plan.bundles).items():
+        for node_id, indexes in plan.by_node().items():
+            bundles = [row.bundles[index] for index in indexes]
             if node_id in refused:
-                needs = added(request_of(bundle.unit_resources) for bundle in bundles)
-                self._resources.give_back(change, node_id, needs)
+                self._resources.give_back(change, node_id, need_of(bundles))
             else:
                 self._releases.owe(change, group_id, node_id, bundles)
 

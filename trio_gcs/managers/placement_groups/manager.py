@@ -23,11 +23,12 @@ from trio_gcs.managers.placement_groups.book import Book
 from trio_gcs.managers.placement_groups.leftovers import Leftovers
 from trio_gcs.managers.placement_groups.lives import Lives
 from trio_gcs.managers.placement_groups.peers import Nodes, Raylets, Resources, Turns
+from trio_gcs.managers.placement_groups.plans import Plan
 from trio_gcs.managers.placement_groups.queries import Queries
 from trio_gcs.managers.placement_groups.queue import Backoff, Queue
 from trio_gcs.managers.placement_groups.releases import Releases
 from trio_gcs.managers.placement_groups.rows import born, checked, copied, is_done, is_registered
-from trio_gcs.managers.placement_groups.two_phase import Answers, Plan, TwoPhase
+from trio_gcs.managers.placement_groups.two_phase import Answers, TwoPhase
 from trio_gcs.store.ledger import Change, Ledger, Waiter
 
 Row = PlacementGroupTableData
@@ -65,7 +66,7 @@ class PlacementGroupManager:
         self._book = Book(ledger)
         self._queue = Queue(ledger, _backoff_of(config))
         self._two_phase = TwoPhase(
-            ledger, raylets, turns, after_prepare=self._after_prepare, after_commit=self._after_commit
+            ledger, self._book, raylets, turns, after_prepare=self._after_prepare, after_commit=self._after_commit
         )
         self._releases = Releases(
             ledger,

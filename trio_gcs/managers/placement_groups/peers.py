@@ -20,8 +20,13 @@ BundleRequest = (
 class Raylets(Protocol):
     """Calls to raylets, by node. Each raises ``RemoteError``, or ``RemoteGone`` once the node is dead."""
 
-    def begin(self, node_id: bytes, request: BundleRequest, hear: Callable[[Any], None]) -> Callable[[], None] | None:
-        """Ask once and at once, and tell ``hear`` what came of it; returns how to give up. None if that cannot be."""
+    def begin(
+        self, kind: type[BundleRequest], node_id: bytes, octets: bytes, hear: Callable[[bytes, Any], None]
+    ) -> Callable[[], None] | None:
+        """Ask once and at once what these octets of a request say, and tell ``hear`` what came of it, by node.
+
+        Returns how to give up; None if it cannot be asked at once.
+        """
         ...
 
     async def prepare_bundle_resources(
@@ -61,7 +66,7 @@ class Turns(Protocol):
         subject: bytes,
         requests: Mapping[bytes, Request],
         *,
-        begin: Callable[[bytes, Request, Callable[[Any], None]], Callable[[], None] | None],
+        begin: Callable[[bytes, Request, Callable[[bytes, Any], None]], Callable[[], None] | None],
         ask: Callable[[bytes, Request], Awaitable[Any]],
         tell: Callable[[Answers], None],
     ) -> None:

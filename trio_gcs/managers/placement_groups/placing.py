@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats, PlacementGroupTableData
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupTableData
 from trio_gcs.ids import is_nil
+from trio_gcs.managers.placement_groups.plans import Plan
 from trio_gcs.managers.placement_groups.queue import Entry
-from trio_gcs.managers.placement_groups.rows import Bundles, index_of, is_placed, nodes_of, unplaced
+from trio_gcs.managers.placement_groups.rows import nodes_of, unplaced
 from trio_gcs.scheduling.bundles import NOT_NOW, Outcome, Wish, place
-from trio_gcs.scheduling.resources import Amounts
+from trio_gcs.scheduling.resources import Amounts, added
 from trio_gcs.scheduling.view import NodeView
 
 Row = PlacementGroupTableData
@@ -25,41 +26,41 @@ class Placed(NamedTuple):
     """How placing a group ended, and the plan if it ended well."""
 
     outcome: Outcome
-    plan: Row | None = None
+    plan: Plan | None = None
 
 
 def place_group(row: Row, entry: Entry, views: Views, owing: frozenset[bytes]) -> Placed:
     """Find nodes for the bundles that have none; ``owing`` are nodes that are full to this group."""
-    bundles = unplaced(row)
+    indexes = unplaced(row)
+    is_begun = len(indexes) < len(row.bundles)
     topology_key = min(row.topology_strategy, default="")
     wish = Wish(
         row.strategy,
-        [entry.requests[index_of(bundle)] for bundle in bundles],
-        occupied=nodes_of(row),
+        [entry.requests[index] for index in indexes],
+        occupied=nodes_of(row) if is_begun else frozenset(),
         preferred=b"" if is_nil(row.soft_target_node_id) else row.soft_target_node_id,
         topology_key=topology_key,
-        topology_value=row.topology_assignments.get(topology_key, "") if any(map(is_placed, row.bundles)) else "",
+        topology_value=row.topology_assignments.get(topology_key, "") if is_begun else "",
     )
     placement = place(wish, _filled(views, owing) if owing else views)
     if not owing.isdisjoint(placement.nodes):  # a bundle that needs nothing fits on a full node
         placement = NOT_NOW
     if placement.outcome is not Outcome.PLACED:
         return Placed(placement.outcome)
-    plan = Row(
-        placement_group_id=row.placement_group_id,
-        state=Row.PENDING,
-        stats=PlacementGroupStats(scheduling_attempt=entry.stats.scheduling_attempt),
-        topology_assignments={topology_key: placement.topology_value} if topology_key else {},
+    plan = Plan(
+        row.placement_group_id,
+        entry.stats.scheduling_attempt,
+        dict(zip(indexes, placement.nodes, strict=True)),
+        {topology_key: placement.topology_value} if topology_key else {},
     )
-    plan.bundles.extend(bundles)
-    for bundle, node_id in zip(plan.bundles, placement.nodes, strict=True):
-        bundle.node_id = node_id
     return Placed(Outcome.PLACED, plan)
 
 
-def needs_of(bundles: Bundles, entry: Entry) -> Iterator[Amounts]:
-    """What each of the bundles asks for."""
-    return (entry.requests[index_of(bundle)].need for bundle in bundles)
+def needs_of(plan: Plan, entry: Entry) -> dict[bytes, Amounts]:
+    """What the bundles of a plan ask for in sum, by node."""
+    return {
+        node_id: added(entry.requests[index].need for index in indexes) for node_id, indexes in plan.by_node().items()
+    }
 
 
 def _filled(views: Views, owing: frozenset[bytes]) -> Iterator[tuple[bytes, NodeView]]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats, PlacementGroupTableData
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupTableData
 from trio_gcs.managers.placement_groups.book import HOLDING, Book
 from trio_gcs.managers.placement_groups.leftovers import Leftovers
 from trio_gcs.managers.placement_groups.lives import Lives
 from trio_gcs.managers.placement_groups.peers import Nodes
+from trio_gcs.managers.placement_groups.plans import Plan
 from trio_gcs.managers.placement_groups.queue import Queue
 from trio_gcs.managers.placement_groups.releases import Releases
-from trio_gcs.managers.placement_groups.rows import by_node, copied, is_done, nodes_of
-from trio_gcs.managers.placement_groups.two_phase import Plan
+from trio_gcs.managers.placement_groups.rows import by_node, copied, is_done, is_placed, nodes_of
 from trio_gcs.store.ledger import Change
 from trio_gcs.store.tables import Table
 
@@ -73,13 +73,13 @@ def _note_dead_jobs(change: Change, book: Book, is_job_alive: Callable[[bytes], 
 def _resume_commit(change: Change, row: Row, plans: Table[Plan]) -> None:
     """A group that is bound to be committed has a plan that says of what; another server leaves none behind."""
     plan = plans.get(row.placement_group_id)
-    if plan is None or plan.state != Row.PREPARED:
+    if plan is None or not plan.is_prepared:
         whole = Plan(
-            placement_group_id=row.placement_group_id,
-            state=Row.PREPARED,
-            bundles=row.bundles,
-            stats=PlacementGroupStats(scheduling_attempt=row.stats.scheduling_attempt),
-            topology_assignments=row.topology_assignments,
+            row.placement_group_id,
+            row.stats.scheduling_attempt,
+            {index: bundle.node_id for index, bundle in enumerate(row.bundles) if is_placed(bundle)},
+            dict(row.topology_assignments),
+            is_prepared=True,
         )
         change.put(plans, row.placement_group_id, whole)
 

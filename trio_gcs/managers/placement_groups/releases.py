@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import count
 
 import trio
@@ -18,8 +19,7 @@ from trio_gcs.generated.ray.common_pb2 import Bundle
 from trio_gcs.generated.ray.node_manager_pb2 import RemovePlacementGroupBundlesRequest
 from trio_gcs.ids import PlacementGroupID
 from trio_gcs.managers.placement_groups.peers import Answers, Nodes, Raylets, Resources, Turns
-from trio_gcs.managers.placement_groups.rows import asking, index_of
-from trio_gcs.scheduling.resources import added, request_of
+from trio_gcs.managers.placement_groups.rows import asking, index_of, need_of
 from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.tables import Owed, Table, message_codec
 
@@ -104,22 +104,25 @@ class Releases:
 
         def tell(answers: Answers) -> None:
             if self.rounds.get(group_id) == number:  # or another task asks, since more is owed
-                unsettled.update(self._hear(group_id, requests, answers))
+                unsettled.update(self._hear(group_id, releases, answers))
 
         while True:
             unsettled: set[bytes] = set()
-            requests = {_node_of(key): self.table[key] for key in self.table.find("by_group", group_id)}
+            releases = {_node_of(key): self.table[key] for key in self.table.find("by_group", group_id)}
             await self._turns.take_all(
                 group_id,
-                requests,
-                begin=self._raylets.begin,
-                ask=self._raylets.remove_placement_group_bundles,
+                {node_id: release.SerializeToString() for node_id, release in releases.items()},
+                begin=partial(self._raylets.begin, Release),
+                ask=self._ask,
                 tell=tell,
             )
             # Unless this task is over, since nothing is owed any more.
             await trio.sleep(self._settle_s if unsettled else self._retry_s)
 
-    def _hear(self, group_id: bytes, requests: Mapping[bytes, Release], answers: Answers) -> set[bytes]:
+    async def _ask(self, node_id: bytes, octets: bytes) -> object:
+        return await self._raylets.remove_placement_group_bundles(node_id, Release.FromString(octets))
+
+    def _hear(self, group_id: bytes, releases: Mapping[bytes, Release], answers: Answers) -> set[bytes]:
         """Nodes have answered: what they gave back is free, in one change, and the others are asked again.
 
         A request whose connection broke may still arrive, and after this release of what it asks for. So where one
@@ -127,7 +130,7 @@ class Releases:
         """
         free, unsettled = [], set()
         for node_id, answer in answers.items():
-            if self.table.get(group_id + node_id) is not requests[node_id]:
+            if self.table.get(group_id + node_id) is not releases[node_id]:
                 continue
             if isinstance(answer, RemoteGone) and not self._nodes.is_alive(node_id):
                 free.append(node_id)
@@ -142,8 +145,7 @@ class Releases:
             with self._ledger.change() as change:
                 self._forget(change, group_id, free)
                 for node_id in free:
-                    needs = added(request_of(bundle.unit_resources) for bundle in requests[node_id].bundle_specs)
-                    self._resources.give_back(change, node_id, needs)
+                    self._resources.give_back(change, node_id, need_of(releases[node_id].bundle_specs))
                 self._freed(change, group_id)
         return unsettled
 

@@ -1,8 +1,4 @@
-"""Rows of placement groups: how one is born from a request, and what can be read from one. All of it is pure.
-
-A *plan* has the form of a row as well: the bundles that are being placed, each with its node, and the topology that
-was chosen for them. So what the store keeps of a group is in Ray's words alone.
-"""
+"""Rows of placement groups: how one is born from a request, and what can be read from one. All of it is pure."""
 
 from __future__ import annotations
 
@@ -18,6 +14,7 @@ from trio_gcs.generated.ray.node_manager_pb2 import (
     RemovePlacementGroupBundlesRequest,
 )
 from trio_gcs.ids import ActorID, JobID, NodeID, PlacementGroupID, is_nil
+from trio_gcs.scheduling.resources import Amounts, added, request_of
 
 Row = PlacementGroupTableData
 Stats = PlacementGroupStats
@@ -97,9 +94,9 @@ def is_placed(bundle: Bundle) -> bool:
     return not is_nil(bundle.node_id)
 
 
-def unplaced(row: Row) -> Bundles:
-    """The bundles that have no node, in their order."""
-    return [bundle for bundle in row.bundles if not is_placed(bundle)]
+def unplaced(row: Row) -> list[int]:
+    """The indexes of the bundles that have no node, in their order."""
+    return [index for index, bundle in enumerate(row.bundles) if not is_placed(bundle)]
 
 
 def nodes_of(row: Row) -> frozenset[bytes]:
@@ -121,22 +118,20 @@ def index_of(bundle: Bundle) -> int:
     return bundle.bundle_id.bundle_index
 
 
+def need_of(bundles: Iterable[Bundle]) -> Amounts:
+    """What bundles ask for in sum."""
+    return added(request_of(bundle.unit_resources) for bundle in bundles)
+
+
 def asking(kind: type[Request], bundles: Iterable[Bundle]) -> Request:
     """A request about bundles as raylets are sent them: without a node, since each hears of its own only."""
     request = kind()
-    specs = request.bundle_specs
-    specs.extend(bundles)
-    for bundle in specs:
-        bundle.ClearField("node_id")
+    add = request.bundle_specs.add
+    for bundle in bundles:
+        sent = add()
+        sent.CopyFrom(bundle)
+        sent.ClearField("node_id")
     return request
-
-
-def give_nodes(row: Row, plan: Row) -> None:
-    """Write into a row that is being edited where its plan puts the bundles that had no node."""
-    for planned in plan.bundles:
-        row.bundles[index_of(planned)].node_id = planned.node_id
-    row.topology_assignments.clear()
-    row.topology_assignments.update(plan.topology_assignments)
 
 
 def take_nodes(row: Row, lost: Iterable[int]) -> None:
