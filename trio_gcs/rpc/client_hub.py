@@ -121,7 +121,7 @@ class ClientHub:
 class SocketLink(Link):
     """A connection over a socket that a hub watches; it needs no task of its own."""
 
-    __slots__ = ("_blocked", "_greeted", "_hub", "_is_due", "_unsent", "ended", "fd", "sock")
+    __slots__ = ("_blocked", "_greeted", "_hub", "_is_due", "_is_new", "_unsent", "ended", "fd", "sock")
 
     def __init__(self, hub: ClientHub, sock: socket.socket, connection: ClientConnection) -> None:
         super().__init__(connection)
@@ -130,6 +130,7 @@ class SocketLink(Link):
         self.ended = False
         self._hub = hub
         self._greeted = trio.Event()
+        self._is_new = True
         self._is_due = False
         self._blocked = False
         self._unsent: memoryview | bytes = b""
@@ -179,7 +180,8 @@ class SocketLink(Link):
             else:
                 connection.lost("the server closed the connection")
         self.flush()
-        if not self._greeted.is_set() and (connection.greeted or self.is_over):
+        if self._is_new and (connection.greeted or self.is_over):
+            self._is_new = False
             self._greeted.set()
 
     def send(self) -> None:

@@ -107,8 +107,8 @@ class Turns:
 
     @contextmanager
     def hearing(self, deadline: float) -> Iterator[None]:
-        """Hear calls that have begun, until the deadline passes or the daemon ends."""
-        with trio.CancelScope(deadline=deadline) as scope:
+        """Hear calls that have begun, until the deadline passes or the daemon ends, whoever is cancelled."""
+        with trio.CancelScope(deadline=deadline, shield=True) as scope:
             self._calls.add(scope)
             try:
                 yield

@@ -55,7 +55,7 @@ class Volley(Generic[Request]):
         self._under_way: dict[bytes, GiveUp] = {}
         self._again: list[bytes] = []  # peers that have not looked at what they were sent; their turns are ours still
         self._news = trio.Event()
-        self._all_ended = trio.Event()  # none of those that were fired is under way
+        self._patient = True  # until the moment is over it is no news that one has answered, but that all have
 
     async def run(self, deadline: float) -> None:
         """Make all calls, and tell what is heard until there is nothing left to hear."""
@@ -84,32 +84,35 @@ class Volley(Generic[Request]):
         self._under_way.pop(peer, None)
         if answer is None:
             self._again.append(peer)
-            self._news.set()
         else:
             self._note(peer, answer)
             self._turns.pass_on(peer, self._subject)
             self._expected -= 1
+        self._ring()
+
+    def _ring(self) -> None:
+        if not (self._patient and self._under_way):
             self._news.set()
-        if not self._under_way:
-            self._all_ended.set()
 
     async def _hear_out(self, deadline: float) -> None:
         """Heard to the end, whoever is cancelled: a task's end is not a message's (see `rpc/turns`)."""
+        with self._turns.hearing(deadline):
+            if len(self._under_way) > 1:
+                with trio.move_on_after(MOMENT_S):
+                    await self._news.wait()
+            self._patient = False
+            self._tell_news()
+            while self._under_way or self._again:
+                await self._hear_news()
+                await self._send_again()
+        for give_up in list(self._under_way.values()):
+            give_up()
+        for peer in self._again:
+            self._hear(peer, late())
         with trio.CancelScope(shield=True):
-            with self._turns.hearing(deadline):
-                if self._under_way:
-                    with trio.move_on_after(MOMENT_S):
-                        await self._all_ended.wait()
-                while self._under_way or self._again:
-                    await self._hear_news()
-                    await self._send_again()
-            for give_up in list(self._under_way.values()):
-                give_up()
-            for peer in self._again:
-                self._hear(peer, late())
             while self._expected:
                 await self._hear_news()
-            self._tell_news()
+        self._tell_news()
 
     async def _hear_news(self) -> None:
         await self._news.wait()
@@ -152,7 +155,7 @@ class Volley(Generic[Request]):
             self._expected -= 1  # also when we were cancelled, waiting for our turn, and nothing was asked
             if answer is not None:
                 self._note(peer, answer)
-            self._news.set()
+            self._ring()
 
     def _note(self, peer: bytes, answer: Any) -> None:
         if isinstance(answer, RemoteError) and not isinstance(answer, RemoteGone) and answer.status in UNHEARD:

@@ -10,11 +10,12 @@ from typing import Final
 
 from trio_gcs.wire import frames
 from trio_gcs.wire.client_call import Call
-from trio_gcs.wire.client_reply import INTERNAL, UNAVAILABLE, UNKNOWN, Outcome, Reply, outcome_of_reset
+from trio_gcs.wire.client_reply import FINE, INTERNAL, UNAVAILABLE, UNKNOWN, Outcome, Reply, outcome_of_reset
 from trio_gcs.wire.client_sender import ClientLimits, ClientSender
 from trio_gcs.wire.frames import ErrorCode, PeerError, StreamError
 from trio_gcs.wire.headers import HeaderMemory
-from trio_gcs.wire.messages import CallError
+from trio_gcs.wire.known_replies import KnownReplies
+from trio_gcs.wire.messages import PREFIX_SIZE, CallError
 from trio_gcs.wire.metadata import Field
 
 # Answers to PING and SETTINGS that may wait for the socket: a peer that asks faster than it reads is hostile.
@@ -30,6 +31,7 @@ class ClientConnection(ClientSender):
         self._tail = b""
         self.greeted = False  # the server has sent its settings
         self._memory: HeaderMemory[Reply] = HeaderMemory(Reply, limits.header_list_bytes_max)
+        self._replies = KnownReplies()
         self._block: tuple[int, int, bytearray] | None = None  # stream, flags and fragments until END_HEADERS
         self._receive_window = limits.connection_window_bytes
         settings = (
@@ -45,11 +47,33 @@ class ClientConnection(ClientSender):
 
     def receive(self, octets: bytes) -> None:
         """Take what the peer sent. A peer that breaks the rules is told so, and `closed` is set."""
+        if self._receive_known(octets):
+            return
         try:
             self._receive(octets)
         except PeerError as error:
             self._out.append(frames.goaway_frame(0, error.code, error.why))
             self.lost(f"the server broke a rule of HTTP/2: {error.why}")
+
+    def _receive_known(self, octets: bytes) -> bool:
+        """Take a reply that was given before in the same octets; False if it has to be looked into."""
+        found = self._replies.find(octets, self._memory.known)
+        if found is None or self._tail or self._block is not None:
+            return False
+        stream_id, reply = found
+        call = self.calls.get(stream_id)
+        if call is None or call.head is not None or not call.ended or call.unsent:
+            return False
+        size = len(reply.message) + PREFIX_SIZE
+        if size > self._receive_window:
+            return False
+        self._receive_window -= size
+        call.head, call.trailers = reply.head, reply.trailers
+        call.messages.append(reply.message)
+        call.held_bytes = size
+        self._settle(call, FINE)
+        self._refill_window()
+        return True
 
     def _receive(self, octets: bytes) -> None:
         buffer = self._tail + octets if self._tail else octets
@@ -70,6 +94,11 @@ class ClientConnection(ClientSender):
                     self._reset(call, error.code, Outcome(INTERNAL, f"the server broke a rule: {error.why}"))
             at = at_next
         self._tail = buffer[at:]
+        if self.woken and at == size:
+            self._replies.learn(buffer, self.woken[-1], self._memory.known)
+        self._refill_window()
+
+    def _refill_window(self) -> None:
         if self._receive_window < self._limits.connection_window_bytes >> 1:
             missing = self._limits.connection_window_bytes - self._receive_window
             self._receive_window += missing
