@@ -18,6 +18,8 @@ from trio.lowlevel import Abort, Task, current_task, reschedule, wait_readable, 
 from trio_gcs.rpc.client_link import Link
 from trio_gcs.wire.client_connection import ClientConnection
 
+# Most replies are small, and so small a piece of memory is at hand; what is more is read at once besides.
+_READ_BYTES: Final = 896
 _READ_BYTES_MAX: Final = 65_536
 _LINKS_A_TURN: Final = 64
 _CLOSED: Final = "the connection was closed by this side"
@@ -169,7 +171,9 @@ class SocketLink(Link):
         """Take what has arrived."""
         connection = self.connection
         try:
-            octets = self.sock.recv(_READ_BYTES_MAX)
+            octets = self.sock.recv(_READ_BYTES)
+            if len(octets) == _READ_BYTES:
+                octets += self._more()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -183,6 +187,12 @@ class SocketLink(Link):
         if self._is_new and (connection.greeted or self.is_over):
             self._is_new = False
             self._greeted.set()
+
+    def _more(self) -> bytes:
+        try:
+            return self.sock.recv(_READ_BYTES_MAX)
+        except (BlockingIOError, InterruptedError):
+            return b""
 
     def send(self) -> None:
         """Send what there is, or as much as the socket takes; close when the connection is over and all is said."""
