@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from heapq import heapify, heappop, heappush
+from itertools import repeat
 from typing import NamedTuple
 
 from trio_gcs.generated.ray.common_pb2 import PACK, SPREAD, STRICT_PACK, STRICT_SPREAD, PlacementStrategy
@@ -100,7 +101,8 @@ def _place(wish: Wish, candidates: Candidates) -> Placement:
     if wish.strategy == STRICT_PACK:
         return _on_one_node(wish, candidates)
     if wish.strategy == STRICT_SPREAD:
-        candidates = {node_id: view for node_id, view in candidates.items() if node_id not in wish.occupied}
+        if wish.occupied:
+            candidates = {node_id: view for node_id, view in candidates.items() if node_id not in wish.occupied}
         if len(candidates) < len(wish.bundles):
             return INFEASIBLE
     if not candidates:
@@ -236,12 +238,12 @@ class _Pool:
         self._heaps: dict[_Kind, list[tuple[float, int, _Looks]]] = {}
         self._count = 0
         alike: dict[tuple[tuple[int, ...], tuple[tuple[str, str], ...]], list[bytes]] = {}
-        defaults = [(name, implicit(name)) for name in names]  # as `amount_of`, for many nodes
-        for node_id, view in candidates.items():
-            available = view.available
-            amounts = tuple([available.get(name, default) for name, default in defaults])
-            labels = tuple([(key, view.labels[key]) for key in label_keys if key in view.labels])
-            alike.setdefault((amounts, labels), []).append(node_id)
+        for node_id, looks in zip(candidates, _looks_of(candidates.values(), names, label_keys), strict=True):
+            nodes = alike.get(looks)
+            if nodes is None:
+                alike[looks] = [node_id]
+            else:
+                nodes.append(node_id)
         self._nodes: dict[_Looks, list[bytes]] = {_Looks(*looks): node_ids for looks, node_ids in alike.items()}
 
     def add(self, node_id: bytes, looks: _Looks) -> None:
@@ -279,6 +281,20 @@ class _Pool:
         points = kind.score(looks)
         self._count += 1
         return (-points, self._count, looks) if points >= 0 else None
+
+
+def _looks_of(
+    views: Collection[NodeView], names: Sequence[str], label_keys: Sequence[str]
+) -> Iterable[tuple[tuple[int, ...], tuple[tuple[str, str], ...]]]:
+    """The fields of :class:`_Looks` of many nodes; most groups ask for one resource and no label."""
+    # As `amount_of`, a resource at a time.
+    defaults = [(name, implicit(name)) for name in names]
+    columns = [[view.available.get(name, default) for view in views] for name, default in defaults]
+    amounts: Iterable[tuple[int, ...]] = zip(*columns, strict=True) if columns else repeat((), len(views))
+    labels: Iterable[tuple[tuple[str, str], ...]] = repeat((), len(views))
+    if label_keys:
+        labels = [tuple([(key, view.labels[key]) for key in label_keys if key in view.labels]) for view in views]
+    return zip(amounts, labels, strict=True)
 
 
 def _kinds_of(bundles: Sequence[Request]) -> list[_Kind]:

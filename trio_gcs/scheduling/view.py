@@ -50,11 +50,15 @@ class NodeView(NamedTuple):
 
     def without(self, need: Mapping[str, int]) -> NodeView:
         """The node with ``need`` taken."""
-        return self._replace(available=minus(self.available, need))
+        return self._with_available(minus(self.available, need))
 
     def with_back(self, need: Mapping[str, int]) -> NodeView:
         """The node with ``need`` given back."""
-        return self._replace(available=plus(self.available, need, self.total))
+        return self._with_available(plus(self.available, need, self.total))
+
+    def _with_available(self, available: Amounts) -> NodeView:
+        # As _replace, in half the time: a group takes of many nodes.
+        return NodeView(self.total, available, *self[2:])
 
 
 EMPTY = NodeView({}, {}, {})
@@ -108,7 +112,7 @@ class NodeRow(NamedTuple):
 
     def led(self, view: NodeView, now_ms: int) -> NodeRow:
         """The node with a view that its raylet has not reported."""
-        return self._replace(view=view, modified_ms=now_ms)
+        return NodeRow(view, self.reported, now_ms, *self[3:])
 
     def refreshed(self, before_ms: int) -> NodeRow:
         """The node as last reported, if we led away from that before ``before_ms`` and heard nothing since."""

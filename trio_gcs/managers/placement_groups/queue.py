@@ -192,14 +192,13 @@ def _by_rank(entry: tuple[Entry, bytes]) -> tuple[float, int]:
 
 def _requests_of(row: Row) -> tuple[Request, ...]:
     """What each bundle asks for; bundles that ask for the same share it."""
-    known: dict[tuple[object, ...], Request] = {}
+    known: dict[bytes, Request] = {}
     found = []
     for bundle in row.bundles:
-        resources, labels = bundle.unit_resources, bundle.label_selector
-        # As their items(), which are slow of protobuf's maps.
-        key = (*resources, *[resources[name] for name in resources], *labels, *[labels[name] for name in labels])
+        octets = bundle.SerializeToString()
+        key = octets[2 + octets[1] :]  # without the id, which comes first
         request = known.get(key)
         if request is None:
-            request = known[key] = Request(request_of(resources), parse_selector(labels))
+            request = known[key] = Request(request_of(bundle.unit_resources), parse_selector(bundle.label_selector))
         found.append(request)
     return tuple(found)
