@@ -5,19 +5,15 @@ person at a terminal, ``json`` for machines. What libraries write with ``logging
 """
 
 import logging
-import os
 import sys
-import threading
-import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from trio_gcs.config import wall_clock_ms
 from trio_gcs.errors import StartError
+from trio_gcs.launch.ray_lines import TEXT_LENGTH_MAX, as_ray_writes, readable, timestamp, with_plain_lines
 
 LogFormat = Literal["ray", "console", "json"]
 LEVELS = {
@@ -28,8 +24,6 @@ LEVELS = {
     "error": logging.ERROR,
     "fatal": logging.CRITICAL,
 }
-
-TEXT_LENGTH_MAX = 4000
 
 
 def ray_log_choice(environ: Mapping[str, str]) -> tuple[LogFormat, str]:
@@ -43,6 +37,9 @@ def start_logs(form: LogFormat, level: str, output: TextIO) -> None:
     """Send every event of this level and above to ``output``."""
     if level not in LEVELS:
         raise StartError(f"log level {level!r}: one of {', '.join(LEVELS)} was expected")
+    wrapper = structlog.make_filtering_bound_logger(LEVELS[level])
+    if form == "ray" and LEVELS[level] <= logging.INFO:
+        wrapper = with_plain_lines(wrapper)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -50,7 +47,7 @@ def start_logs(form: LogFormat, level: str, output: TextIO) -> None:
             _one_line,
             *_renderers(form, output),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        wrapper_class=wrapper,
         logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=True,
     )
@@ -60,21 +57,15 @@ def start_logs(form: LogFormat, level: str, output: TextIO) -> None:
 
 def _renderers(form: LogFormat, output: TextIO) -> list[Processor]:
     if form == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=_readable)]
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=readable)]
     if form == "console":
         return [structlog.dev.ConsoleRenderer(colors=output.isatty())]
-    return [structlog.processors.format_exc_info, _as_ray_writes]
+    return [structlog.processors.format_exc_info, as_ray_writes]
 
 
 def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    now_ms = wall_clock_ms()
-    event["timestamp"] = f"{_second(now_ms // 1000)},{now_ms % 1000:03d}"
+    event["timestamp"] = timestamp()
     return event
-
-
-@lru_cache(maxsize=1)  # a busy second has many lines
-def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -88,20 +79,6 @@ def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 def _escaped(text: str) -> str:
     cut = text if len(text) <= TEXT_LENGTH_MAX else f"{text[:TEXT_LENGTH_MAX]}... ({len(text)} characters)"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-
-
-def _readable(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def _as_ray_writes(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """``[time L pid tid] (gcs_server) what happened key=value``; a traceback follows on lines of its own."""
-    timestamp, level = event.pop("timestamp"), event.pop("level")
-    letter = "C" if level == "critical" else level[0].upper()
-    text, exception = event.pop("event"), event.pop("exception", "")
-    pairs = "".join(f" {key}={_readable(value)}" for key, value in event.items())
-    head = f"[{timestamp} {letter} {os.getpid()} {threading.get_native_id()}] (gcs_server)"
-    return f"{head} {text}{pairs}" + (f"\n{exception}" if exception else "")
 
 
 class _Forward(logging.Handler):

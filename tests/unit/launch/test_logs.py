@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from trio_gcs.launch.logs import TEXT_LENGTH_MAX, start_logs
+from trio_gcs.launch.logs import start_logs
+from trio_gcs.launch.ray_lines import TEXT_LENGTH_MAX
 
 FORGED = "no\n[2026-01-01 00:00:00,000 C 1 1] (gcs_server) all is lost\x1b[31m"
 
