@@ -89,8 +89,10 @@ def score(available: Mapping[str, int], need: Mapping[str, int]) -> float:
 
 def scarcest_first(bundles: Sequence[Request]) -> list[int]:
     """The indexes of the bundles in the order of placing: most GPUs, most of each custom resource, and so on."""
-    plain = ("object_store_memory", "memory", "CPU")
     different = _different(bundles)
+    if len(different) == 1:
+        return list(range(len(bundles)))
+    plain = ("object_store_memory", "memory", "CPU")
     custom = {name for bundle in different for name in bundle.need} - {"GPU", *plain}
     names = ("GPU", *sorted(custom), *plain)
     ranks = {id(bundle): tuple(-bundle.need.get(name, 0) for name in names) for bundle in different}
@@ -108,8 +110,9 @@ def _place(wish: Wish, candidates: Candidates) -> Placement:
     if not candidates:
         return INFEASIBLE
     kinds = _kinds_of(wish.bundles)
-    if not all(any(view.feasible(kind.request) for view in candidates.values()) for kind in set(kinds)):
-        return INFEASIBLE
+    for kind in set(kinds):
+        if not any(view.feasible(kind.request) for view in candidates.values()):
+            return INFEASIBLE
     pool = _Pool(kinds, candidates)
     order = scarcest_first(wish.bundles)
     chosen = _packed(kinds, order, pool) if wish.strategy == PACK else _spread(wish, kinds, order, pool)
@@ -157,17 +160,17 @@ def _packed(kinds: Sequence[_Kind], order: Sequence[int], pool: _Pool) -> dict[i
 
 def _spread(wish: Wish, kinds: Sequence[_Kind], order: Sequence[int], pool: _Pool) -> dict[int, bytes]:
     chosen: dict[int, bytes] = {}
-    used = _Pool(kinds, {})
+    used = _Pool(kinds, {}) if wish.strategy == SPREAD else None
     for index in order:
         kind = kinds[index]
         taken = pool.take(kind)
-        if taken is None and wish.strategy == SPREAD:
+        if taken is None and used is not None:
             taken = used.take(kind)
         if taken is None:
             break
         node_id, looks = taken
         chosen[index] = node_id
-        if wish.strategy == SPREAD:
+        if used is not None:
             used.add(node_id, kind.taken_from(looks))
     return chosen
 
@@ -301,6 +304,8 @@ def _kinds_of(bundles: Sequence[Request]) -> list[_Kind]:
     different = _different(bundles)
     names = dict.fromkeys(name for bundle in different for name in bundle.need)
     places = {name: place for place, name in enumerate(names)}
+    if len(different) == 1:
+        return [_Kind(bundles[0], places)] * len(bundles)
     kinds: dict[tuple[frozenset[tuple[str, int]], Selector], _Kind] = {}
     kind_of: dict[int, _Kind] = {}
     for bundle in different:
