@@ -60,14 +60,15 @@ class Peer:
         self._is_gone = is_gone
         self._nursery = nursery
         self._scopes: set[trio.CancelScope] = set()
-        self._shots_count = 0
+        self.shots_count = 0  # calls under way that need no task
+        self.is_shot_at = False  # such a call was made since somebody looked
         self._reachable: trio.Event | None = None  # there while calls are parked
         nursery.start_soon(channel.run)
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits for this peer."""
-        return not self._scopes and not self._shots_count
+        return not self._scopes and not self.shots_count
 
     async def call(
         self, method: UnaryUnaryMethod[Request, Reply], request: Request, timeout_s: float | None = None
@@ -81,15 +82,11 @@ class Peer:
         if link is None:
             return None
         shot = Shot(self, link, shape, key, hear)
-        self._shots_count += 1
+        self.shots_count += 1
+        self.is_shot_at = True
         link.connection.open(shot, shape.path, (), octets, end=True)
         link.flush()
         return shot
-
-    def shot_ended(self) -> None:
-        """Count that a call that needed no task is over."""
-        self._shots_count -= 1
-        self.used_at = trio.current_time()
 
     async def persist(self, method: UnaryUnaryMethod[Request, Reply], request: Request) -> Reply:
         """Call until the peer answers. Raises :class:`RemoteError` when the answer is an error."""
@@ -216,9 +213,12 @@ class Pool(Generic[Key, SomePeer]):
             peer.drop()
 
     def _drop_idle(self) -> None:
-        before = trio.current_time() - self._idle_timeout_s
-        for key in [key for key, peer in self._peers.items() if peer.is_idle and peer.used_at <= before]:
-            self._drop(key)
+        now = trio.current_time()
+        for key, peer in list(self._peers.items()):
+            if peer.is_shot_at or not peer.is_idle:
+                peer.is_shot_at, peer.used_at = False, now
+            elif peer.used_at <= now - self._idle_timeout_s:
+                self._drop(key)
 
     def _open_tcp_channel(self, host: str, port: int) -> Channel:
         return Channel(host, port, metadata=self.metadata, hub=self._hub)

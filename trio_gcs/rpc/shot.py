@@ -55,7 +55,7 @@ class Shot(Call):
         hear = self._hear
         if hear is not None and self.outcome is not None:
             self._hear = None
-            self._peer.shot_ended()
+            self._peer.shots_count -= 1
             hear(self._key, self._answer(self.outcome))
 
     def give_up(self) -> None:

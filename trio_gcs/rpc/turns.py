@@ -93,11 +93,10 @@ class Turns:
     def pass_on(self, peer: bytes, subject: bytes) -> None:
         """End a turn: the next one is who has waited longest for it."""
         key = (peer, subject)
-        waiting = self._waiting[key]
+        waiting = self._waiting.pop(key)
         if waiting:
+            self._waiting[key] = waiting
             waiting.pop(0).set()
-        else:
-            del self._waiting[key]
 
     def stop(self) -> None:
         """Stop hearing, as the daemon is ending: calls under way are given up now, and none begins."""

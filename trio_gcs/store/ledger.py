@@ -75,11 +75,23 @@ class Change:
     """An atomic set of rows, events and errands. Opened by :meth:`Ledger.change`; not to be kept."""
 
     # A context manager by hand: the key-value path pays for each change, and a generator doubles the price.
-    __slots__ = ("_before", "_depth", "_ledger", "_reactions", "errands", "events", "revision", "rows", "words")
+    __slots__ = (
+        "_before",
+        "_depth",
+        "_ledger",
+        "_reactions",
+        "dutiful",
+        "errands",
+        "events",
+        "revision",
+        "rows",
+        "words",
+    )
 
     def __init__(self, ledger: Ledger, revision: int, reactions: Mapping[type, Sequence[Reaction]]) -> None:
         self.revision = revision
         self.rows: dict[tuple[Table[Any], bytes], Any] = {}
+        self.dutiful: dict[tuple[Table[Any], bytes], Any] = {}  # those of tables whose rows owe something
         self.events: list[Event] = []
         self.errands: list[Errand] = []
         self.words: list[Word] = []
@@ -144,10 +156,12 @@ class Change:
 
     def _edit(self, table: Table[Any], key: bytes, row: Any) -> None:
         at = (table, key)
+        old = table.place(key, row)
         if at not in self._before:
-            self._before[at] = table.get(key)
+            self._before[at] = old
         self.rows[at] = row
-        table.place(key, row)
+        if table.has_duties:
+            self.dutiful[at] = row
 
 
 class Ledger:
@@ -302,7 +316,7 @@ class Ledger:
     def _accept(self, change: Change) -> None:
         self.revision = change.revision
         kept = self._store.keeps and any(table.codec is not None for table, _ in change.rows)
-        for table, key in change.rows:
+        for table, key in change.dutiful:
             table.stop_unowed(key)
         if not kept and not self._queue and not self._in_flight:
             self._settle(change)
@@ -334,6 +348,9 @@ class Ledger:
             await self._store.commit(writes, batch[-1].revision)
         self._in_flight = []
         for change in batch:
+            for table, key in change.rows:
+                if table.undurable.get(key) == change.revision:
+                    del table.undurable[key]
             self._settle(change)
         self._tell_progress()
 
@@ -344,16 +361,13 @@ class Ledger:
     def _settle(self, change: Change) -> None:
         """The change is durable: let out what it caused."""
         self.durable = change.revision
-        for table, key in change.rows:
-            if table.undurable.get(key) == change.revision:
-                del table.undurable[key]
         if change.events:
             self._publish(change.revision, change.events)
         if self._follower is not None and change.rows:
             self._follower.publish(change)
         for word in change.words:
             word()
-        for (table, key), row in change.rows.items():
+        for (table, key), row in change.dutiful.items():
             table.start_owed(key, row)
         if change.errands:
             self._run(change.errands)

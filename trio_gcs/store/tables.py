@@ -156,8 +156,8 @@ class Table(Generic[Row]):
 
     # Writes, for the ledger alone.
 
-    def place(self, key: bytes, row: Row | None) -> None:
-        """Set or remove a row and keep the indexes right. For :class:`Ledger` only."""
+    def place(self, key: bytes, row: Row | None) -> Row | None:
+        """Set or remove a row and keep the indexes right; returns the old one. For :class:`Ledger` only."""
         old = self._rows.get(key)
         if self._indexes:
             self._reindex(key, old, row)
@@ -165,6 +165,7 @@ class Table(Generic[Row]):
             self._rows.pop(key, None)
         else:
             self._rows[key] = row
+        return old
 
     def fill(self, rows: Iterable[tuple[bytes, Row]]) -> None:
         """Place many rows at the start, when hardly any of their keys has a row. For :class:`Ledger` only."""

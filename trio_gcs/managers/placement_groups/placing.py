@@ -58,8 +58,10 @@ def place_group(row: Row, entry: Entry, views: Views, owing: frozenset[bytes]) -
 
 def needs_of(plan: Plan, entry: Entry) -> dict[bytes, Amounts]:
     """What the bundles of a plan ask for in sum, by node."""
+    needs = [request.need for request in entry.requests]
     return {
-        node_id: added(entry.requests[index].need for index in indexes) for node_id, indexes in plan.by_node().items()
+        node_id: needs[indexes[0]] if len(indexes) == 1 else added(needs[index] for index in indexes)
+        for node_id, indexes in plan.by_node().items()
     }
 
 
