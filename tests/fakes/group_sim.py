@@ -154,6 +154,9 @@ class Network:
         self.nursery.start_soon(call)
         return give_up
 
+    def send_now(self):
+        """What was begun is on its way."""
+
     async def prepare_bundle_resources(self, node_id, request):
         if self._happens("no room"):
             return pb.PrepareBundleResourcesReply(success=False)

@@ -79,6 +79,12 @@ class ClientHub:
             reschedule(self._sender)
             self._sender = None
 
+    def send_now(self) -> None:
+        """Send what the links have, without a wait for others who may have something to say."""
+        due, self._due = self._due, []
+        for link in due:
+            link.send()
+
     async def _keep_alive(self) -> None:
         """Ping all that have calls at once, since servers take pings without calls for abuse; end those that are silent."""
         while True:
@@ -115,9 +121,7 @@ class ClientHub:
             if not self._due:
                 self._sender = current_task()
                 await wait_task_rescheduled(forget)
-            due, self._due = self._due, []
-            for link in due:
-                link.send()
+            self.send_now()
 
 
 class SocketLink(Link):

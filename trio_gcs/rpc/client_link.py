@@ -36,11 +36,12 @@ class Link(ABC):
     def flush(self) -> None:
         """Wake the callers that have news and, when there is anything to send, whoever sends."""
         connection = self.connection
-        if connection.woken:
-            for call in connection.woken:
+        woken = connection.woken
+        if woken:
+            for call in woken:
                 call.wake()
-            connection.woken.clear()
-        if connection.has_output or self.is_over:
+            woken.clear()
+        if connection.has_output or (not connection.can_open and self.is_over):
             self.send_soon()
 
     def cancel(self, call: Call, outcome: Outcome) -> None:

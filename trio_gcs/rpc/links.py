@@ -188,6 +188,8 @@ class Hub:
             if not self._unflushed:
                 self._flusher = current_task()
                 await wait_task_rescheduled(forget)
+            # A turn later, so that those first ask others who were woken by the same news: while a raylet works, we send.
+            await trio.lowlevel.cancel_shielded_checkpoint()
             self.flush_all()
 
     def flush_all(self) -> None:

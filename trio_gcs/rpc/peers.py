@@ -197,6 +197,10 @@ class Pool(Generic[Key, SomePeer]):
                     self._drop(key)
                 around.cancel_scope.cancel()
 
+    def send_now(self) -> None:
+        """Send at once what was begun, for a caller who knows that nobody else is about to call these peers."""
+        self._hub.send_now()
+
     @property
     def peers_count(self) -> int:
         """How many peers there are clients of."""

@@ -52,24 +52,25 @@ class Shot(Call):
 
     def wake(self) -> None:
         """Tell how the call ended; the connection calls this."""
-        hear = self._hear
-        if hear is not None and self.outcome is not None:
+        hear, outcome = self._hear, self.outcome
+        if hear is not None and outcome is not None:
             self._hear = None
             self._peer.shots_count -= 1
-            hear(self._key, self._answer(self.outcome))
+            hear(self._key, self._error(outcome) if outcome.status else self._reply())
 
     def give_up(self) -> None:
         """End the call, since it took too long. It is told so at once."""
         self._link.cancel(self, Outcome(DEADLINE_EXCEEDED, "no answer in time"))
 
-    def _answer(self, outcome: Outcome) -> Any:
-        if outcome.status:
-            if self._peer.gone:
-                return RemoteGone(self._peer.name)
-            if self.refused:
-                return None
-            details = outcome.details.decode("utf-8", "replace") if outcome.details else ""
-            return RemoteError(outcome.status, outcome.message or "", details)
+    def _error(self, outcome: Outcome) -> RemoteError | None:
+        if self._peer.gone:
+            return RemoteGone(self._peer.name)
+        if self.refused:
+            return None
+        details = outcome.details.decode("utf-8", "replace") if outcome.details else ""
+        return RemoteError(outcome.status, outcome.message or "", details)
+
+    def _reply(self) -> Any:
         if len(self.messages) != 1:
             return RemoteError(Status.INTERNAL.value, f"{len(self.messages)} messages in a unary reply")
         try:

@@ -50,16 +50,18 @@ class Turns:
         begin: Begin[Request],
         ask: Ask[Request],
         tell: Tell,
+        send: Callable[[], None] | None = None,
     ) -> None:
         """Send each peer its request in turn, all at once, and hear every answer.
 
         ``begin`` opens a call that needs no task, or returns None where that cannot be; ``ask`` is the way that always
-        works. ``tell`` is called with replies and errors by peer, as they come, all that came together in one.
+        works. ``tell`` is called with replies and errors by peer, as they come, all that came together in one. ``send``
+        lets out at once what was begun, which pays where nobody else is about to call the same peers.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._stopped:
             await trio.sleep_forever()  # whoever calls is being cancelled
-        volley = Volley(self, subject, requests, begin=begin, ask=ask, tell=tell)
+        volley = Volley(self, subject, requests, begin=begin, ask=ask, tell=tell, send=send)
         await volley.run(trio.current_time() + self._call_timeout_s)
 
     def settle(self, peer: bytes, subject: bytes) -> bool:

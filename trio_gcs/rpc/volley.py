@@ -43,6 +43,7 @@ class Volley(Generic[Request]):
         begin: Begin[Request],
         ask: Ask[Request],
         tell: Tell,
+        send: Callable[[], None] | None = None,
     ) -> None:
         self._turns = turns
         self._subject = subject
@@ -50,6 +51,7 @@ class Volley(Generic[Request]):
         self._begin = begin
         self._ask = ask
         self._tell = tell
+        self._send = send
         self._expected = len(requests)  # answers that have yet to come
         self._answers: dict[bytes, Any] = {}  # that have come, and are to be told
         self._under_way: dict[bytes, GiveUp] = {}
@@ -60,6 +62,8 @@ class Volley(Generic[Request]):
     async def run(self, deadline: float) -> None:
         """Make all calls, and tell what is heard until there is nothing left to hear."""
         waiting = [peer for peer in self._requests if not self._fire(peer)]
+        if self._send is not None:
+            self._send()
         if not waiting:
             await self._hear_out(deadline)
             return
@@ -158,9 +162,9 @@ class Volley(Generic[Request]):
             self._ring()
 
     def _note(self, peer: bytes, answer: Any) -> None:
+        self._answers[peer] = answer
         if isinstance(answer, RemoteError) and not isinstance(answer, RemoteGone) and answer.status in UNHEARD:
             self._turns.unheard.add((peer, self._subject))
-        self._answers[peer] = answer
 
 
 def late() -> RemoteError:

@@ -29,6 +29,10 @@ class Raylets(Protocol):
         """
         ...
 
+    def send_now(self) -> None:
+        """Let out at once what was begun."""
+        ...
+
     async def prepare_bundle_resources(
         self, node_id: bytes, request: pb.PrepareBundleResourcesRequest
     ) -> pb.PrepareBundleResourcesReply:
@@ -69,8 +73,12 @@ class Turns(Protocol):
         begin: Callable[[bytes, Request, Callable[[bytes, Any], None]], Callable[[], None] | None],
         ask: Callable[[bytes, Request], Awaitable[Any]],
         tell: Callable[[Answers], None],
+        send: Callable[[], None] | None = None,
     ) -> None:
-        """Send each peer its request in turn, and hear every answer: ``tell`` is called as they come."""
+        """Send each peer its request in turn, and hear every answer: ``tell`` is called as they come.
+
+        ``send`` lets out at once what was begun; without it, it leaves with what others say in the same moment.
+        """
         ...
 
     def settle(self, peer: bytes, subject: bytes) -> bool:

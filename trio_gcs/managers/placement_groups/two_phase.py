@@ -123,7 +123,14 @@ class TwoPhase:
                 if isinstance(reply, PrepareBundleResourcesReply) and not reply.success:
                     answers.refused.add(node_id)
 
-        await self._turns.take_all(group_id, requests, begin=partial(self._raylets.begin, kind), ask=ask, tell=tell)
+        await self._turns.take_all(
+            group_id,
+            requests,
+            begin=partial(self._raylets.begin, kind),
+            ask=ask,
+            tell=tell,
+            send=self._raylets.send_now,
+        )
         await trio.lowlevel.checkpoint_if_cancelled()
         if self.plans.get(group_id) is plan:
             with self._ledger.change() as change:
