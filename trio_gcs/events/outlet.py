@@ -37,13 +37,14 @@ class Outlet:
     def __call__(self, revision: int, events: Sequence[object]) -> None:
         """Let out the events of one change."""
         self._event_log.write(revision, events)
-        for event in events:
-            for channel_type, key, message in self._project(event):
+        publications = [publication for event in events for publication in self._project(event)]
+        if publications:
+            for channel_type, key, message in publications:
                 self._publisher_of(channel_type).post(channel_type, key, message)
-        for publisher in self._publishers:
-            publisher.flush()
-        for event in events:
-            self._drop_subscribers_of(event)
+            for publisher in self._publishers:
+                publisher.flush()
+            for event in events:
+                self._drop_subscribers_of(event)
         for listener in self._listeners:
             listener(events)
 

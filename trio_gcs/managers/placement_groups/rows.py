@@ -25,6 +25,7 @@ Request = TypeVar(
 )
 
 NS_PER_MS = 1_000_000
+STRATEGIES = frozenset(PlacementStrategy.values())
 
 
 def copied(message: M) -> M:
@@ -44,7 +45,7 @@ def checked(spec: PlacementGroupSpec) -> PlacementGroupID:
     NodeID.parse(spec.soft_target_node_id)
     if not spec.bundles:
         raise Invalid(f"Placement group {group_id.hex()} has no bundles.")
-    if spec.strategy not in PlacementStrategy.values():
+    if spec.strategy not in STRATEGIES:
         raise Invalid(f"Placement group {group_id.hex()} has a strategy that does not exist: {spec.strategy}.")
     return group_id
 
