@@ -220,3 +220,28 @@ async def test_a_raylet_that_is_being_asked_is_not_idle(autojump_clock):
         await trio.testing.wait_all_tasks_blocked()
         assert [w.raylets._peers[node].is_idle for node in NODES] == [True, False, True]
         w.turns.stop()
+
+
+async def test_raylets_that_are_only_asked_without_a_task_stay_connected(autojump_clock):
+    async with world() as w:
+        raylets = dict(w.raylets._peers)
+        for _ in range(10):
+            await trio.sleep(0.4 * GcsConfig().client_idle_timeout_s)
+            await w.ask_all()
+        assert w.raylets._peers == raylets
+        await trio.sleep(2 * GcsConfig().client_idle_timeout_s)
+        assert w.raylets.peers_count == 0
+
+
+async def test_what_is_sent_at_once_needs_no_other_task(autojump_clock):
+    async with world() as w:
+        sent = []
+        await w.turns.take_all(
+            GROUP,
+            dict.fromkeys(NODES, b""),
+            begin=partial(w.raylets.begin, PrepareBundleResourcesRequest),
+            ask=w.ask,
+            tell=w.told.append,
+            send=lambda: sent.append(w.raylets.send_now()),
+        )
+        assert sent == [None]

@@ -33,7 +33,6 @@ class KnownReply(NamedTuple):
     head_block: bytes
     head: Reply
     message: bytes
-    trailers_block: bytes
     trailers: Reply
 
 
@@ -52,11 +51,8 @@ class KnownReplies:
         if known is None:
             return None
         number = octets[_ID_START:_ID_END]
-        if (
-            octets != number.join(known.parts)
-            or blocks.get(known.head_block) is not known.head
-            or blocks.get(known.trailers_block) is not known.trailers
-        ):
+        # Blocks are forgotten together, when the table changes and they may mean something else.
+        if octets != number.join(known.parts) or blocks.get(known.head_block) is not known.head:
             return None
         return int.from_bytes(number, "big"), known
 
@@ -76,7 +72,7 @@ class KnownReplies:
             return  # the blocks changed what the next ones mean
         message = call.messages[0]
         if data[PREFIX_SIZE:] == message:  # it was not compressed
-            self._by_size[size] = KnownReply(parts, head_block, head, message, trailers_block, trailers)
+            self._by_size[size] = KnownReply(parts, head_block, head, message, trailers)
 
 
 def _whole(octets: bytes) -> tuple[tuple[bytes, ...], list[bytes]] | None:

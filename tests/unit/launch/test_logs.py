@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -50,3 +51,21 @@ def test_a_traceback_keeps_its_lines(restored: None) -> None:
     except ValueError:
         structlog.get_logger("x").exception("a bug")
     assert "\nValueError: broken" in output.getvalue()
+
+
+@pytest.mark.parametrize("value", ["text", b"\xff\x00", 7, True, None, "a\nb", "x" * 5000])
+def test_a_line_that_is_written_at_once_looks_as_any_other(value: object, restored: None) -> None:
+    output = io.StringIO()
+    start_logs("ray", "info", output)
+    structlog.get_logger("x").info("it happened", id="ab", value=value)
+    structlog.get_logger("x").bind(id="ab").info("it happened", value=value)
+    quick, usual = (re.sub(r"^\[\S+ \S+", "[now", line) for line in output.getvalue().splitlines())
+    assert quick == usual
+    assert re.fullmatch(r"\[now I \d+ \d+\] \(gcs_server\) it happened id=ab value=.*", quick)
+
+
+def test_a_plain_line_below_the_level_is_not_written(restored: None) -> None:
+    output = io.StringIO()
+    start_logs("ray", "warning", output)
+    structlog.get_logger("x").info("it happened")
+    assert not output.getvalue()
