@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
+from trio_gcs.octets import varint
+
 # Fields of the wire: PubMessage.sequence_id (14), and in the reply to a poll pub_messages (1) and publisher_id (2).
 _SEQUENCE_ID_TAG = b"\x70"
 _MESSAGE_TAG = b"\x0a"
@@ -28,7 +30,7 @@ class Encodable(Protocol):
 
 def signature(publisher_id: bytes) -> bytes:
     """What ends a reply to a poll: the field that says who publishes. Letters and this are the whole wire form."""
-    return _PUBLISHER_ID_TAG + _varint(len(publisher_id)) + publisher_id
+    return _PUBLISHER_ID_TAG + varint(len(publisher_id)) + publisher_id
 
 
 class Letter:
@@ -37,9 +39,9 @@ class Letter:
     __slots__ = ("_bounds", "_holders", "sequence_id", "wire")
 
     def __init__(self, message: Encodable, sequence_id: int) -> None:
-        body = message.SerializeToString() + _SEQUENCE_ID_TAG + _varint(sequence_id)
+        body = message.SerializeToString() + _SEQUENCE_ID_TAG + varint(sequence_id)
         self.sequence_id = sequence_id
-        self.wire = _MESSAGE_TAG + _varint(len(body)) + body
+        self.wire = _MESSAGE_TAG + varint(len(body)) + body
         self._holders = 0
         self._bounds: tuple[Bound, ...] = ()
 
@@ -147,12 +149,3 @@ class Subscriber(Generic[P]):
 def _release(letters: Iterable[Letter]) -> None:
     for letter in letters:
         letter.release()
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while rest := number >> 7:
-        encoded.append(number & 0x7F | 0x80)
-        number = rest
-    encoded.append(number)
-    return bytes(encoded)

@@ -11,21 +11,10 @@ from typing import Any, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 
+from trio_gcs.octets import embedder
+
 Row = TypeVar("Row")
 Reply = TypeVar("Reply", bound=Message)
-
-_LENGTH_DELIMITED = 2
-_LOW_BITS = 0x7F
-
-
-def varint(value: int) -> bytes:
-    """A number as protobuf writes it: seven bits an octet, the lowest first."""
-    octets = bytearray()
-    while value > _LOW_BITS:
-        octets.append(value & _LOW_BITS | _LOW_BITS + 1)
-        value >>= 7
-    octets.append(value)
-    return bytes(octets)
 
 
 class Listing(Generic[Row, Reply]):
@@ -36,7 +25,7 @@ class Listing(Generic[Row, Reply]):
 
     def __init__(self, reply_type: type[Reply], field: str, part_of: Callable[[bytes, Row], Message]) -> None:
         self._reply_type = reply_type
-        self._tag = varint(reply_type.DESCRIPTOR.fields_by_name[field].number << 3 | _LENGTH_DELIMITED)
+        self._embedded = embedder(reply_type, field)
         self._part_of = part_of
         self._kept: dict[bytes, tuple[Row, bytes]] = {}
 
@@ -48,8 +37,7 @@ class Listing(Generic[Row, Reply]):
         for key, row in rows:
             entry = kept.get(key)
             if entry is None or entry[0] is not row:
-                octets = self._part_of(key, row).SerializeToString()
-                entry = (row, b"".join((self._tag, varint(len(octets)), octets)))
+                entry = (row, self._embedded(self._part_of(key, row).SerializeToString()))
             listed[key] = entry
             parts.append(entry[1])
         if 2 * len(listed) >= len(kept):  # a glance at a few rows must not cost what is kept of all

@@ -66,7 +66,13 @@ class PlacementGroupManager:
         self._book = Book(ledger)
         self._queue = Queue(ledger, _backoff_of(config))
         self._two_phase = TwoPhase(
-            ledger, self._book, raylets, turns, after_prepare=self._after_prepare, after_commit=self._after_commit
+            ledger,
+            self._book,
+            self._queue,
+            raylets,
+            turns,
+            after_prepare=self._after_prepare,
+            after_commit=self._after_commit,
         )
         self._releases = Releases(
             ledger,

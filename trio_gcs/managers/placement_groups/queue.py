@@ -8,6 +8,7 @@ attempt says about a group (its statistics) lives here as well, since nothing du
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
@@ -15,7 +16,7 @@ from math import inf
 from typing import NamedTuple
 
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats, PlacementGroupTableData
-from trio_gcs.managers.placement_groups.rows import copied
+from trio_gcs.managers.placement_groups.rows import copied, sent_form
 from trio_gcs.scheduling.labels import parse_selector
 from trio_gcs.scheduling.resources import request_of
 from trio_gcs.scheduling.view import Request
@@ -49,6 +50,7 @@ class Entry(NamedTuple):
     place: Place
     delay_ms: float
     requests: tuple[Request, ...]  # what each bundle asks for
+    sent_forms: tuple[bytes, ...]  # the octets of each bundle, as raylets are sent them
     stats: Stats
 
 
@@ -79,9 +81,13 @@ class Queue:
         stats = copied(row.stats if old is None else old.stats)
         stats.scheduling_state = Stats.QUEUED
         stats.highest_retry_delay_ms = 0
-        requests = _requests_of(row) if old is None else old.requests
+        if old is None:
+            sent_forms = tuple(map(sent_form, row.bundles))
+            requests = _requests_of(row, sent_forms)
+        else:
+            sent_forms, requests = old.sent_forms, old.requests
         rank, place = (FIRST, Place.LATER) if first else (now, Place.QUEUED)
-        entry = Entry(rank, next(self._numbers), now, place, self._backoff.min_ms, requests, stats)
+        entry = Entry(rank, next(self._numbers), now, place, self._backoff.min_ms, requests, sent_forms, stats)
         change.put(self.table, row.placement_group_id, entry)
 
     def launch(self, change: Change, group_id: bytes) -> None:
@@ -147,6 +153,11 @@ class Queue:
 
     # Questions.
 
+    def sent_forms(self, row: Row) -> tuple[bytes, ...]:
+        """The octets of each bundle of a group, as raylets are sent them."""
+        entry = self.table.get(row.placement_group_id)
+        return tuple(map(sent_form, row.bundles)) if entry is None else entry.sent_forms
+
     @property
     def launched(self) -> bytes | None:
         """The group that is on its way."""
@@ -190,15 +201,15 @@ def _by_rank(entry: tuple[Entry, bytes]) -> tuple[float, int]:
     return entry[0][:2]
 
 
-def _requests_of(row: Row) -> tuple[Request, ...]:
+def _requests_of(row: Row, sent_forms: Iterable[bytes]) -> tuple[Request, ...]:
     """What each bundle asks for; bundles that ask for the same share it."""
     known: dict[bytes, Request] = {}
     found = []
-    for bundle in row.bundles:
-        octets = bundle.SerializeToString()
+    for index, octets in enumerate(sent_forms):
         key = octets[2 + octets[1] :]  # without the id, which comes first
         request = known.get(key)
         if request is None:
+            bundle = row.bundles[index]
             request = known[key] = Request(request_of(bundle.unit_resources), parse_selector(bundle.label_selector))
         found.append(request)
     return tuple(found)

@@ -102,7 +102,7 @@ def unplaced(row: Row) -> list[int]:
 
 def nodes_of(row: Row) -> frozenset[bytes]:
     """The nodes that have a bundle of the group, or, of a plan, that shall have one."""
-    return frozenset(bundle.node_id for bundle in row.bundles if is_placed(bundle))
+    return frozenset([node_id for node_id in {bundle.node_id for bundle in row.bundles} if not is_nil(node_id)])
 
 
 def by_node(bundles: Iterable[Bundle]) -> dict[bytes, Bundles]:
@@ -122,6 +122,14 @@ def index_of(bundle: Bundle) -> int:
 def need_of(bundles: Iterable[Bundle]) -> Amounts:
     """What bundles ask for in sum."""
     return added(request_of(bundle.unit_resources) for bundle in bundles)
+
+
+def sent_form(bundle: Bundle) -> bytes:
+    """The octets of a bundle as raylets are sent it: without a node, since each hears of its own only."""
+    if bundle.node_id:
+        bundle = copied(bundle)
+        bundle.ClearField("node_id")
+    return bundle.SerializeToString()
 
 
 def asking(kind: type[Request], bundles: Iterable[Bundle]) -> Request:
