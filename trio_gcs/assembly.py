@@ -113,12 +113,12 @@ class Daemon:
         )
         listeners = [self.recorder.record, self.observed.hear, *_exports(settings)]
         event_log = EventLog(structlog.get_logger("events"))
-        outlet = Outlet(self.control_plane, self.observability, event_log, listeners=listeners)
+        self.outlet = Outlet(self.control_plane, self.observability, event_log, listeners=listeners)
         reactions: dict[type[Any], Sequence[Reaction]] = {}
         self.hub = Hub(
             history=lambda: self.epoch, things=self._durable_things, clock=around.clock, sure=self.witness.sure
         )
-        self.ledger = Ledger(store, outlet, reactions, self.witness, self.hub.tables)
+        self.ledger = Ledger(store, self.outlet, reactions, self.witness, self.hub.tables)
         self.kv_ledger = Ledger(kv_store, witness=self.witness, follower=self.hub.keys)
         self.epoch = Epoch(((self.ledger, self.hub.tables), (self.kv_ledger, self.hub.keys)), around.random_bytes)
         self.raylets = Raylets(self._address_of, config, token=settings.auth_token, open_channel=around.open_channel)

@@ -86,6 +86,7 @@ async def run_daemon(
                 ),  # errands of the ledger call them, so they outlive it
                 layer(daemon.agent.serve),
                 layer(daemon.recorder.serve, daemon.reporter.serve),
+                layer(daemon.outlet.serve),
                 layer(daemon.ledger.serve, daemon.kv_ledger.serve),
                 drained_at_end(daemon),
                 layer(managers.nodes.serve, managers.resources.serve, managers.runtime_env.serve),
