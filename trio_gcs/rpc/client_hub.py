@@ -219,8 +219,9 @@ class SocketLink(Link):
             connection.lost(f"the connection broke: {error}")
             connection.take_output()
             self.flush()
-        self._block(blocked=False)
-        if self.is_over:
+        if self._blocked:
+            self._block(blocked=False)
+        if not connection.can_open and self.is_over:
             self._greeted.set()
             self._hub.remove(self)
 

@@ -85,7 +85,10 @@ class Peer:
         self.shots_count += 1
         self.is_shot_at = True
         link.connection.open(shot, shape.path, (), octets, end=True)
-        link.flush()
+        if shot.outcome is None:
+            link.send_soon()
+        else:
+            link.flush()
         return shot
 
     async def persist(self, method: UnaryUnaryMethod[Request, Reply], request: Request) -> Reply:

@@ -14,7 +14,7 @@ from trio_gcs.wire.client_reply import FINE, INTERNAL, UNAVAILABLE, UNKNOWN, Out
 from trio_gcs.wire.client_sender import ClientLimits, ClientSender
 from trio_gcs.wire.frames import ErrorCode, PeerError, StreamError
 from trio_gcs.wire.headers import HeaderMemory
-from trio_gcs.wire.known_replies import KnownReplies
+from trio_gcs.wire.known_replies import KnownReplies, stream_of
 from trio_gcs.wire.messages import PREFIX_SIZE, CallError
 from trio_gcs.wire.metadata import Field
 
@@ -34,6 +34,7 @@ class ClientConnection(ClientSender):
         self._replies = KnownReplies()
         self._block: tuple[int, int, bytearray] | None = None  # stream, flags and fragments until END_HEADERS
         self._receive_window = limits.connection_window_bytes
+        self._refill_below = limits.connection_window_bytes >> 1
         settings = (
             (frames.ENABLE_PUSH, 0),
             (frames.INITIAL_WINDOW_SIZE, limits.stream_window_bytes),
@@ -57,11 +58,10 @@ class ClientConnection(ClientSender):
 
     def _receive_known(self, octets: bytes) -> bool:
         """Take a reply that was given before in the same octets; False if it has to be looked into."""
-        found = self._replies.find(octets, self._memory.known)
-        if found is None or self._tail or self._block is not None:
+        reply = self._replies.find(octets, self._memory.known)
+        if reply is None or self._tail or self._block is not None:
             return False
-        stream_id, reply = found
-        call = self.calls.get(stream_id)
+        call = self.calls.get(stream_of(octets))
         if call is None or call.head is not None or not call.ended or call.unsent:
             return False
         size = len(reply.message) + PREFIX_SIZE
@@ -72,7 +72,8 @@ class ClientConnection(ClientSender):
         call.messages.append(reply.message)
         call.held_bytes = size
         self._settle(call, FINE)
-        self._refill_window()
+        if self._receive_window < self._refill_below:
+            self._refill_window()
         return True
 
     def _receive(self, octets: bytes) -> None:
@@ -96,13 +97,13 @@ class ClientConnection(ClientSender):
         self._tail = buffer[at:]
         if self.woken and at == size:
             self._replies.learn(buffer, self.woken[-1], self._memory.known)
-        self._refill_window()
+        if self._receive_window < self._refill_below:
+            self._refill_window()
 
     def _refill_window(self) -> None:
-        if self._receive_window < self._limits.connection_window_bytes >> 1:
-            missing = self._limits.connection_window_bytes - self._receive_window
-            self._receive_window += missing
-            self._out.append(frames.window_update_frame(0, missing))
+        missing = self._limits.connection_window_bytes - self._receive_window
+        self._receive_window += missing
+        self._out.append(frames.window_update_frame(0, missing))
 
     def _take_frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if (self._block is not None) != (kind == frames.CONTINUATION):

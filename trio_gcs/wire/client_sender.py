@@ -183,7 +183,11 @@ class ClientSender:
             self.draining = True  # a connection has just so many streams; the next call makes a new one
         call.send_window = self._stream_send_window
         self.calls[stream_id] = call
-        self._out.append(frames.header_frames(stream_id, block, end_stream=end, size_max=self._frame_size_max))
+        if len(block) <= frames.DEFAULT_FRAME_SIZE:  # less is allowed to nobody
+            flags = frames.END_HEADERS | frames.END_STREAM if end else frames.END_HEADERS
+            self._out += (frames.pack_header(len(block) << 8 | frames.HEADERS, flags, stream_id), block)
+        else:
+            self._out.append(frames.header_frames(stream_id, block, end_stream=end, size_max=self._frame_size_max))
         return stream_id
 
     def _pump(self, call: Call) -> None:
@@ -226,7 +230,8 @@ class ClientSender:
     def _settle(self, call: Call, outcome: Outcome) -> None:
         call.outcome = outcome
         self.calls.pop(call.stream_id, None)
-        self._starved.pop(call, None)
+        if self._starved:
+            self._starved.pop(call, None)
         self.woken.append(call)
         if self._in_line:
             self._open_line()

@@ -26,6 +26,11 @@ _FRAMES: Final = (
 )
 
 
+def stream_of(octets: bytes) -> int:
+    """The number of the stream of the first frame."""
+    return int.from_bytes(octets[_ID_START:_ID_END], "big")
+
+
 class KnownReply(NamedTuple):
     """A reply with status 0 and one message, whole. ``parts``: its octets, cut where the stream's number stands."""
 
@@ -45,16 +50,17 @@ class KnownReplies:
         self._by_size: dict[int, KnownReply] = {}
         self._tries: dict[int, int] = {}
 
-    def find(self, octets: bytes, blocks: Mapping[bytes, Reply]) -> tuple[int, KnownReply] | None:
-        """The stream and the reply, if that is what these octets are; ``blocks`` are what header blocks mean by now."""
+    def find(self, octets: bytes, blocks: Mapping[bytes, Reply]) -> KnownReply | None:
+        """The reply, if that is what these octets are; ``blocks`` are what header blocks mean by now."""
         known = self._by_size.get(len(octets))
-        if known is None:
-            return None
-        number = octets[_ID_START:_ID_END]
         # Blocks are forgotten together, when the table changes and they may mean something else.
-        if octets != number.join(known.parts) or blocks.get(known.head_block) is not known.head:
+        if (
+            known is None
+            or octets != octets[_ID_START:_ID_END].join(known.parts)
+            or blocks.get(known.head_block) is not known.head
+        ):
             return None
-        return int.from_bytes(number, "big"), known
+        return known
 
     def learn(self, octets: bytes, call: Call, blocks: Mapping[bytes, Reply]) -> None:
         """Remember what has just arrived, if it is the whole reply of this call, and was found to be in order."""
@@ -64,7 +70,7 @@ class KnownReplies:
             return
         self._tries[size] = tries + 1
         reply = _whole(octets) if call.outcome is FINE and len(call.messages) == 1 else None
-        if reply is None or octets[_ID_START:_ID_END] != call.stream_id.to_bytes(4, "big"):
+        if reply is None or stream_of(octets) != call.stream_id:
             return
         parts, (head_block, data, trailers_block) = reply
         head, trailers = blocks.get(head_block), blocks.get(trailers_block)
