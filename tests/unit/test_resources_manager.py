@@ -157,8 +157,7 @@ def test_what_is_taken_is_gone_until_it_is_given_back(world: World) -> None:
     world.add(A, CPU=4)
     need = {"CPU": UNITS}
     with world.ledger.change() as change:
-        world.resources.take(change, A, need)
-        world.resources.take(change, B, need)
+        world.resources.take(change, {A: need, B: need})
     assert explicit_doubles(world.view().available) == {"CPU": 3}
     with world.ledger.change() as change:
         world.resources.give_back(change, A, need)
@@ -172,7 +171,7 @@ def test_a_deduction_that_no_report_confirms_is_forgotten_after_the_refresh_time
     world.add(A, CPU=4)
     world.resources.apply_report(A, ResourceViewSyncMessage(resources_total={"CPU": 4}, resources_available={"CPU": 4}))
     with world.ledger.change() as change:
-        world.resources.take(change, A, {"CPU": UNITS})
+        world.resources.take(change, {A: {"CPU": UNITS}})
     world.now_ms += 3000
     world.resources.refresh()
     assert explicit_doubles(world.view().available) == {"CPU": 3}
@@ -187,7 +186,7 @@ def test_a_deduction_is_forgotten_even_though_the_clock_was_set_back(world: Worl
     world.now_ms = 10_000_000
     world.resources.refresh()
     with world.ledger.change() as change:
-        world.resources.take(change, A, {"CPU": UNITS})
+        world.resources.take(change, {A: {"CPU": UNITS}})
     world.now_ms = 5
     world.resources.refresh()
     assert explicit_doubles(world.view().available) == {"CPU": 4}

@@ -115,11 +115,11 @@ class ResourceManager:
 
     # Steps of other managers' decisions.
 
-    def take(self, change: Change, node_id: bytes, need: Mapping[str, int]) -> None:
-        """Deduct ``need`` from what is available on a node, ahead of its raylet's report. A lost node has nothing."""
-        row = self._rows.get(node_id)
-        if row is not None:
-            change.put(self._rows, node_id, row.led(row.view.without(need), self._clock()))
+    def take(self, change: Change, needs: Mapping[bytes, Mapping[str, int]]) -> None:
+        """Deduct what is needed, by node, from what is available, ahead of reports. A lost node has nothing."""
+        now_ms = self._clock()
+        rows = [(node_id, row, need) for node_id, need in needs.items() if (row := self._rows.get(node_id)) is not None]
+        change.put_all(self._rows, [(node_id, row.led(row.view.without(need), now_ms)) for node_id, row, need in rows])
 
     def give_back(self, change: Change, node_id: bytes, need: Mapping[str, int]) -> None:
         """Undo :meth:`take`."""

@@ -42,8 +42,8 @@ class ClusterView(Protocol):
         """All nodes that are alive."""
         ...
 
-    def take(self, change: Change, node_id: bytes, need: Mapping[str, int]) -> None:
-        """Deduct from what is free on a node."""
+    def take(self, change: Change, needs: Mapping[bytes, Mapping[str, int]]) -> None:
+        """Deduct from what is free, by node."""
         ...
 
     def give_back(self, change: Change, node_id: bytes, need: Mapping[str, int]) -> None:
@@ -194,7 +194,7 @@ class LeaseQueue:
             choice = self._chosen(row.lease_class)
             if choice.outcome is Outcome.PLACED:
                 self._leave(change, head)
-                self._cluster.take(change, choice.node_id, row.lease_class.takes)
+                self._cluster.take(change, {choice.node_id: row.lease_class.takes})
                 change.put(self._taken, head, Taken(choice.node_id, row.lease_class.takes))
                 self._last = choice.node_id
                 yield head, choice.node_id

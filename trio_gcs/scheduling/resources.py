@@ -80,7 +80,9 @@ def minus(held: Mapping[str, int], need: Mapping[str, int]) -> Amounts:
     left = dict(held)
     for name, amount in need.items():
         _set(left, name, amount_of(left, name) - amount)
-    return {name: amount for name, amount in left.items() if amount >= 0}
+    if left and min(left.values()) < 0:
+        left = {name: amount for name, amount in left.items() if amount >= 0}
+    return left
 
 
 def plus(held: Mapping[str, int], given: Mapping[str, int], total: Mapping[str, int]) -> Amounts:

@@ -111,8 +111,7 @@ class Lives:
             return False
         self._after(row, Input.PLACE)
         change.put(self._plans, group_id, placed.plan)
-        for node_id, need in needs_of(placed.plan, entry).items():
-            self._resources.take(change, node_id, need)
+        self._resources.take(change, needs_of(placed.plan, entry))
         self._queue.launch(change, group_id)
         return True
 

@@ -109,8 +109,8 @@ class Resources(Protocol):
         """All nodes that are alive, as placement sees them."""
         ...
 
-    def take(self, change: Change, node_id: bytes, need: Mapping[str, int]) -> None:
-        """Deduct what a plan needs of a node."""
+    def take(self, change: Change, needs: Mapping[bytes, Mapping[str, int]]) -> None:
+        """Deduct what a plan needs, by node."""
         ...
 
     def give_back(self, change: Change, node_id: bytes, need: Mapping[str, int]) -> None:
