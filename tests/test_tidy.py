@@ -21,7 +21,7 @@ FILE_LINES_MAX = 400
 FILE_LINES_MEDIAN = 150
 FUNCTION_LINES_MAX = 60
 
-VOCABULARY = frozenset({"", "generated", "bounds", "errors", "ids", "machine", "config", "ray_config"})
+VOCABULARY = frozenset({"", "generated", "bounds", "errors", "ids", "octets", "machine", "config", "ray_config"})
 # What each package may import of ours, besides itself and the vocabulary. What is not listed here sits on top.
 BELOW = {
     **dict.fromkeys(VOCABULARY, frozenset[str]()),

@@ -118,8 +118,10 @@ class ResourceManager:
     def take(self, change: Change, needs: Mapping[bytes, Mapping[str, int]]) -> None:
         """Deduct what is needed, by node, from what is available, ahead of reports. A lost node has nothing."""
         now_ms = self._clock()
-        rows = [(node_id, row, need) for node_id, need in needs.items() if (row := self._rows.get(node_id)) is not None]
-        change.put_all(self._rows, [(node_id, row.led(row.view.without(need), now_ms)) for node_id, row, need in rows])
+        for node_id, need in needs.items():
+            row = self._rows.get(node_id)
+            if row is not None:
+                change.put(self._rows, node_id, row.led(row.view.without(need), now_ms))
 
     def give_back(self, change: Change, node_id: bytes, need: Mapping[str, int]) -> None:
         """Undo :meth:`take`."""

@@ -112,11 +112,6 @@ class Change:
         """Set the row at ``key``; the old one stays readable to nobody."""
         self._edit(table, key, row)
 
-    def put_all(self, table: Table[Row], rows: Iterable[tuple[bytes, Row]]) -> None:
-        """Set many rows."""
-        for key, row in rows:
-            self._edit(table, key, row)
-
     def delete(self, table: Table[Row], key: bytes) -> None:
         """Remove the row at ``key``; nothing happens if there is none."""
         self._edit(table, key, None)
