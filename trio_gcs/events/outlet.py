@@ -47,7 +47,7 @@ class Outlet:
             while True:
                 await self._news.wait()
                 self._news = trio.Event()
-                await trio.lowlevel.checkpoint()
+                await trio.lowlevel.checkpoint()  # a turn in which raylets are asked, and callers answered
                 self._tell()
         finally:
             self._news = None

@@ -195,7 +195,7 @@ class SocketLink(Link):
     def _more(self) -> bytes:
         try:
             return self.sock.recv(_READ_BYTES_MAX)
-        except (BlockingIOError, InterruptedError):
+        except OSError:  # nothing more for now; or the connection broke, as the next read will tell
             return b""
 
     def send(self) -> None:

@@ -61,7 +61,7 @@ class Peer:
         self._nursery = nursery
         self._scopes: set[trio.CancelScope] = set()
         self.shots_count = 0  # calls under way that need no task
-        self.is_shot_at = False  # such a call was made since somebody looked
+        self.was_called = False  # such a call was made since somebody looked
         self._reachable: trio.Event | None = None  # there while calls are parked
         nursery.start_soon(channel.run)
 
@@ -83,7 +83,7 @@ class Peer:
             return None
         shot = Shot(self, link, shape, key, hear)
         self.shots_count += 1
-        self.is_shot_at = True
+        self.was_called = True
         link.connection.open(shot, shape.path, (), octets, end=True)
         if shot.outcome is None:
             link.send_soon()
@@ -222,8 +222,8 @@ class Pool(Generic[Key, SomePeer]):
     def _drop_idle(self) -> None:
         now = trio.current_time()
         for key, peer in list(self._peers.items()):
-            if peer.is_shot_at or not peer.is_idle:
-                peer.is_shot_at, peer.used_at = False, now
+            if peer.was_called or not peer.is_idle:
+                peer.was_called, peer.used_at = False, now
             elif peer.used_at <= now - self._idle_timeout_s:
                 self._drop(key)
 

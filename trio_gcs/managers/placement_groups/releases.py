@@ -19,7 +19,7 @@ from trio_gcs.generated.ray.common_pb2 import Bundle
 from trio_gcs.generated.ray.node_manager_pb2 import RemovePlacementGroupBundlesRequest
 from trio_gcs.ids import PlacementGroupID
 from trio_gcs.managers.placement_groups.peers import Answers, Nodes, Raylets, Resources, Turns
-from trio_gcs.managers.placement_groups.rows import asking, index_of, need_of
+from trio_gcs.managers.placement_groups.rows import index_of, need_of
 from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.tables import Owed, Table, message_codec
 
@@ -69,8 +69,11 @@ class Releases:
         old = self.table.get(group_id + node_id)
         owed = {index_of(bundle): bundle for bundle in (old.bundle_specs if old is not None else ())}
         owed.update((index_of(bundle), bundle) for bundle in bundles)
-        release = asking(Release, owed.values())
-        release.placement_group_id = group_id
+        release = Release(placement_group_id=group_id)
+        for bundle in owed.values():
+            owed_bundle = release.bundle_specs.add()
+            owed_bundle.CopyFrom(bundle)
+            owed_bundle.ClearField("node_id")  # as raylets are sent them
         change.put(self.table, group_id + node_id, release)
         self._ask_anew(change, group_id)
 

@@ -8,11 +8,6 @@ from typing import TypeVar
 from trio_gcs.errors import Invalid
 from trio_gcs.generated.ray.common_pb2 import Bundle, PlacementGroupSpec, PlacementStrategy
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats, PlacementGroupTableData
-from trio_gcs.generated.ray.node_manager_pb2 import (
-    CommitBundleResourcesRequest,
-    PrepareBundleResourcesRequest,
-    RemovePlacementGroupBundlesRequest,
-)
 from trio_gcs.ids import ActorID, JobID, NodeID, PlacementGroupID, is_nil
 from trio_gcs.scheduling.resources import Amounts, added, request_of
 
@@ -20,9 +15,6 @@ Row = PlacementGroupTableData
 Stats = PlacementGroupStats
 Bundles = list[Bundle]
 M = TypeVar("M", Row, Stats, Bundle)
-Request = TypeVar(
-    "Request", PrepareBundleResourcesRequest, CommitBundleResourcesRequest, RemovePlacementGroupBundlesRequest
-)
 
 NS_PER_MS = 1_000_000
 STRATEGIES = frozenset(PlacementStrategy.values())
@@ -101,7 +93,7 @@ def unplaced(row: Row) -> list[int]:
 
 
 def nodes_of(row: Row) -> frozenset[bytes]:
-    """The nodes that have a bundle of the group, or, of a plan, that shall have one."""
+    """The nodes that have a bundle of the group."""
     return frozenset([node_id for node_id in {bundle.node_id for bundle in row.bundles} if not is_nil(node_id)])
 
 
@@ -130,17 +122,6 @@ def sent_form(bundle: Bundle) -> bytes:
         bundle = copied(bundle)
         bundle.ClearField("node_id")
     return bundle.SerializeToString()
-
-
-def asking(kind: type[Request], bundles: Iterable[Bundle]) -> Request:
-    """A request about bundles as raylets are sent them: without a node, since each hears of its own only."""
-    request = kind()
-    add = request.bundle_specs.add
-    for bundle in bundles:
-        sent = add()
-        sent.CopyFrom(bundle)
-        sent.ClearField("node_id")
-    return request
 
 
 def take_nodes(row: Row, lost: Iterable[int]) -> None:
