@@ -7,6 +7,7 @@ first process ends, the kernel ends all the others. It needs the right to make n
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -26,6 +27,7 @@ set +e
 exit $?  # another command after the program keeps bash as process 1: it buries orphans, a program put in its place does not
 """
 NAMESPACES = ["unshare", "--pid", "--fork", "--mount", "--net", "--mount-proc", "--kill-child"]
+_SAID = re.compile(r"(?:[^|]*\(raylet[^|]*)?(\| .*)")
 
 
 def reason_against() -> str | None:
@@ -54,3 +56,11 @@ def run(command: Sequence[str], *, python: str, environ: Mapping[str, str], time
         out, err = box.communicate()
         return 124, out, err + f"\nkilled after {timeout_s} s"
     return box.returncode, out, err
+
+
+def said_in(out: str) -> list[str]:
+    """The lines of a program's output that begin with "| ".
+
+    What Ray tells a driver of its workers is printed by a thread that ends its lines late: ours may follow on the same one.
+    """
+    return [match[1] for line in out.splitlines() if (match := _SAID.match(line))]

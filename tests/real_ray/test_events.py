@@ -38,7 +38,7 @@ def test_a_subscriber_follows_an_actor_of_ray_from_birth_to_death(client: str) -
     environ |= environment_of_ray({}, find_server(os.environ)) | {"TRIO_GCS_EVENTS_PORT": "6390"}
     command = [str(RAY_PYTHON), str(HERE / "following" / "driver.py")]
     code, out, err = box.run(command, python=sys.executable, environ=environ, timeout_s=TIMEOUT_S)
-    said = [line for line in out.splitlines() if line.startswith("| ")]
+    said = box.said_in(out)
     assert code == 0, f"{out[-4000:]}\n{err[-4000:]}"
     assert said == [
         "| unborn -> DEPENDENCIES_UNREADY",

@@ -49,6 +49,6 @@ def test_a_program_says_what_it_says_on_stock(program: str, store: str, environ:
         environ = {**environ, "RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": "/tmp/store"}
     command = [str(RAY_PYTHON), str(HERE / "programs" / f"{program}.py")]
     code, out, err = box.run(command, python=sys.executable, environ=environ, timeout_s=TIMEOUT_S)
-    said = "".join(line + "\n" for line in out.splitlines() if line.startswith("| "))
+    said = "".join(line + "\n" for line in box.said_in(out))
     assert said == (HERE / "programs" / f"{program}.txt").read_text(), f"exit code {code}\n{out[-4000:]}\n{err[-4000:]}"
     assert code == 0
