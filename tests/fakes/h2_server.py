@@ -19,6 +19,14 @@ from trio_gcs.wire.frames import goaway_frame
 from trio_gcs.wire.messages import pack_prefix
 
 Headers = Iterable[tuple[str, str]]
+# The header fields of every request of a client, but for its path.
+KEPT = (
+    (b":method", b"POST"),
+    (b":scheme", b"http"),
+    (b":authority", b"somewhere:1"),
+    (b"te", b"trailers"),
+    (b"content-type", b"application/grpc"),
+)
 HEAD = ((":status", "200"), ("content-type", "application/grpc"))
 
 

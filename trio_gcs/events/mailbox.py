@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
-from trio_gcs.octets import varint
+from trio_gcs.generated.ray.gcs_service_pb2 import GcsSubscriberPollReply
+from trio_gcs.octets import embedder, varint
 
-# Fields of the wire: PubMessage.sequence_id (14), and in the reply to a poll pub_messages (1) and publisher_id (2).
-_SEQUENCE_ID_TAG = b"\x70"
-_MESSAGE_TAG = b"\x0a"
-_PUBLISHER_ID_TAG = b"\x12"
+_SEQUENCE_ID_TAG = b"\x70"  # PubMessage.sequence_id (14)
+_as_message = embedder(GcsSubscriberPollReply, "pub_messages")
+_as_publisher_id = embedder(GcsSubscriberPollReply, "publisher_id")
 
 
 class Encodable(Protocol):
@@ -30,7 +30,7 @@ class Encodable(Protocol):
 
 def signature(publisher_id: bytes) -> bytes:
     """What ends a reply to a poll: the field that says who publishes. Letters and this are the whole wire form."""
-    return _PUBLISHER_ID_TAG + varint(len(publisher_id)) + publisher_id
+    return _as_publisher_id(publisher_id)
 
 
 class Letter:
@@ -41,7 +41,7 @@ class Letter:
     def __init__(self, message: Encodable, sequence_id: int) -> None:
         body = message.SerializeToString() + _SEQUENCE_ID_TAG + varint(sequence_id)
         self.sequence_id = sequence_id
-        self.wire = _MESSAGE_TAG + varint(len(body)) + body
+        self.wire = _as_message(body)
         self._holders = 0
         self._bounds: tuple[Bound, ...] = ()
 

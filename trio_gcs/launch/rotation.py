@@ -39,7 +39,6 @@ class RotatedOutput(io.TextIOBase):
 
     def __init__(self, stream: TextIO, path: Path, rotation: Rotation) -> None:
         self._stream = stream
-        self._number = stream.fileno()
         self._path = path
         self._rotation = rotation
         self._room = 0  # so much may be written before we look again how long the file is
@@ -50,14 +49,10 @@ class RotatedOutput(io.TextIOBase):
         if size > self._room:
             self._make_room(size)
         self._room -= size
-        # Without the stream's layers, which would let a line out at its end as well, and cost more than the line.
-        octets = memoryview(text.encode(errors="backslashreplace"))
-        while octets:
-            octets = octets[os.write(self._number, octets) :]
-        return size
+        return self._stream.write(text)
 
     def flush(self) -> None:
-        """Nothing is held back; what others wrote to the stream is let out."""
+        """Let it out."""
         self._stream.flush()
 
     def isatty(self) -> bool:
@@ -65,7 +60,7 @@ class RotatedOutput(io.TextIOBase):
         return False
 
     def _make_room(self, size: int) -> None:
-        there = os.fstat(self._number).st_size
+        there = os.fstat(self._stream.fileno()).st_size
         if there and there + size > self._rotation.bytes_max:
             self._rotate()
             there = 0
@@ -86,7 +81,7 @@ class RotatedOutput(io.TextIOBase):
             opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError:
             return  # a log that is too long is better than none
-        os.dup2(opened, self._number)
+        os.dup2(opened, self._stream.fileno())
         os.close(opened)
 
     def _backup(self, number: int) -> Path:

@@ -127,7 +127,7 @@ class ClientHub:
 class SocketLink(Link):
     """A connection over a socket that a hub watches; it needs no task of its own."""
 
-    __slots__ = ("_blocked", "_greeted", "_hub", "_is_due", "_is_new", "_unsent", "ended", "fd", "sock")
+    __slots__ = ("_blocked", "_greeted", "_hub", "_is_due", "_unsent", "ended", "fd", "sock")
 
     def __init__(self, hub: ClientHub, sock: socket.socket, connection: ClientConnection) -> None:
         super().__init__(connection)
@@ -136,7 +136,6 @@ class SocketLink(Link):
         self.ended = False
         self._hub = hub
         self._greeted = trio.Event()
-        self._is_new = True
         self._is_due = False
         self._blocked = False
         self._unsent: memoryview | bytes = b""
@@ -188,8 +187,7 @@ class SocketLink(Link):
             else:
                 connection.lost("the server closed the connection")
         self.flush()
-        if self._is_new and (connection.greeted or self.is_over):
-            self._is_new = False
+        if not self._greeted.is_set() and (connection.greeted or self.is_over):
             self._greeted.set()
 
     def _more(self) -> bytes:
@@ -219,9 +217,8 @@ class SocketLink(Link):
             connection.lost(f"the connection broke: {error}")
             connection.take_output()
             self.flush()
-        if self._blocked:
-            self._block(blocked=False)
-        if not connection.can_open and self.is_over:
+        self._block(blocked=False)
+        if self.is_over:
             self._greeted.set()
             self._hub.remove(self)
 

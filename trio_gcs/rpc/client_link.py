@@ -41,7 +41,7 @@ class Link(ABC):
             for call in woken:
                 call.wake()
             woken.clear()
-        if connection.has_output or (not connection.can_open and self.is_over):
+        if connection.has_output or self.is_over:
             self.send_soon()
 
     def cancel(self, call: Call, outcome: Outcome) -> None:

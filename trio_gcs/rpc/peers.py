@@ -85,10 +85,7 @@ class Peer:
         self.shots_count += 1
         self.was_called = True
         link.connection.open(shot, shape.path, (), octets, end=True)
-        if shot.outcome is None:
-            link.send_soon()
-        else:
-            link.flush()
+        link.flush()
         return shot
 
     async def persist(self, method: UnaryUnaryMethod[Request, Reply], request: Request) -> Reply:

@@ -183,11 +183,7 @@ class ClientSender:
             self.draining = True  # a connection has just so many streams; the next call makes a new one
         call.send_window = self._stream_send_window
         self.calls[stream_id] = call
-        if len(block) <= frames.DEFAULT_FRAME_SIZE:  # less is allowed to nobody
-            flags = frames.END_HEADERS | frames.END_STREAM if end else frames.END_HEADERS
-            self._out += (frames.pack_header(len(block) << 8 | frames.HEADERS, flags, stream_id), block)
-        else:
-            self._out.append(frames.header_frames(stream_id, block, end_stream=end, size_max=self._frame_size_max))
+        self._out.append(frames.header_frames(stream_id, block, end_stream=end, size_max=self._frame_size_max))
         return stream_id
 
     def _pump(self, call: Call) -> None:

@@ -9,7 +9,7 @@ from h2.exceptions import ProtocolError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes.h2_server import HEAD, H2Server, prefixed
+from tests.fakes.h2_server import HEAD, KEPT, H2Server, prefixed
 from trio_gcs.wire import frames
 from trio_gcs.wire.client_call import Call
 from trio_gcs.wire.client_connection import ClientConnection
@@ -17,13 +17,6 @@ from trio_gcs.wire.client_reply import FINE
 from trio_gcs.wire.client_sender import ClientLimits
 from trio_gcs.wire.frames import ErrorCode, frame, reset_frame, settings_frame, window_update_frame
 
-REQUEST = (
-    (b":method", b"POST"),
-    (b":scheme", b"http"),
-    (b":authority", b"somewhere:1"),
-    (b"te", b"trailers"),
-    (b"content-type", b"application/grpc"),
-)
 SETTINGS = settings_frame(())
 # :status 200 and content-type, then grpc-status 0: literals, so that they mean the same anywhere.
 HEAD_BLOCK = b"\x88\x0f\x10\x10application/grpc"
@@ -35,7 +28,7 @@ FULL_WINDOW = b"".join(frame(frames.DATA, 0, 1, bytes(16_384)) for _ in range(5)
 
 
 def client_with_call(**limits: int) -> tuple[ClientConnection, Call]:
-    client = ClientConnection(REQUEST, ClientLimits(**limits))
+    client = ClientConnection(KEPT, ClientLimits(**limits))
     call = Call()
     client.open(call, b"/a/B", (), b"question", end=True)
     client.take_output()
@@ -61,7 +54,7 @@ def goaway_code(octets: bytes) -> int | None:
 def raises_in_h2(octets: bytes) -> bool:
     oracle = H2Connection(H2Configuration(client_side=True))
     oracle.initiate_connection()
-    oracle.send_headers(1, [(b":path", b"/a/B"), *REQUEST], end_stream=True)
+    oracle.send_headers(1, [(b":path", b"/a/B"), *KEPT], end_stream=True)
     try:
         oracle.receive_data(octets)
     except ProtocolError:
@@ -229,7 +222,7 @@ def test_a_header_list_that_unfolds_too_far_ends_the_connection():
 
 def transcript() -> bytes:
     """Return what a well-behaved server says to three calls."""
-    client = ClientConnection(REQUEST, ClientLimits())
+    client = ClientConnection(KEPT, ClientLimits())
     for _ in range(3):
         client.open(Call(), b"/a/B", (), b"question", end=True)
     server = H2Server()
@@ -267,7 +260,7 @@ def edited(edits) -> bytes:
 @settings(max_examples=500, deadline=None)
 @given(edits=EDITS, cuts=CUTS)
 def test_mangled_octets_never_raise_and_every_call_gets_one_outcome(edits, cuts):
-    client = ClientConnection(REQUEST, ClientLimits(message_bytes_max=10_000))
+    client = ClientConnection(KEPT, ClientLimits(message_bytes_max=10_000))
     calls = [Call() for _ in range(3)]
     for call in calls:
         client.open(call, b"/a/B", (), b"question", end=True)

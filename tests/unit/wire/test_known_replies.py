@@ -7,20 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.h2_server import HEAD, H2Server, prefixed, pump
+from tests.fakes.h2_server import HEAD, KEPT, H2Server, prefixed, pump
 from trio_gcs.wire import frames, known_replies
 from trio_gcs.wire.client_call import Call
 from trio_gcs.wire.client_connection import ClientConnection
 from trio_gcs.wire.client_reply import FINE
 from trio_gcs.wire.client_sender import ClientLimits
 
-KEPT = (
-    (b":method", b"POST"),
-    (b":scheme", b"http"),
-    (b":authority", b"somewhere:1"),
-    (b"te", b"trailers"),
-    (b"content-type", b"application/grpc"),
-)
 MORE = (("x-more", "is added to the table"),)
 
 
