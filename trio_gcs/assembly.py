@@ -25,7 +25,7 @@ from trio_gcs.events.publisher import Publisher, PublisherLimits, SubscriberID
 from trio_gcs.events.recorder import Recorder
 from trio_gcs.events.things import KINDS_OF_TABLES
 from trio_gcs.generated.ray.common_pb2 import TaskType
-from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad, PlacementGroupTableData, ResourceLoad
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad, ResourceLoad
 from trio_gcs.ids import ClusterID
 from trio_gcs.managers.actors import ActorManager
 from trio_gcs.managers.actors.placing import ByRaylets, Placing
@@ -232,8 +232,7 @@ class Daemon:
         self.managers.actors.place_waiting(news=False)
 
     def _is_group_gone(self, group_id: bytes) -> bool:
-        group = self.managers.placement_groups.queries.get(group_id)
-        return group is None or group.state == PlacementGroupTableData.REMOVED
+        return not self.managers.placement_groups.queries.is_registered(group_id)
 
     def _hear_of_node(self, node_id: bytes) -> None:
         if self.leases is not None and self.leases.may_place(node_id):
@@ -285,7 +284,9 @@ class Daemon:
         for node in managers.nodes.alive_nodes():
             self.recorder.meet(node)
         self.observed.meet(
-            managers.actors.queries.registered(), managers.placement_groups.queries.select(None), managers.jobs.all()
+            managers.actors.queries.registered(),
+            [group.head for _, group in managers.placement_groups.queries.select()],
+            managers.jobs.all(),
         )
         managers.resources.recover(managers.nodes.alive_nodes())
         managers.workers.recover()

@@ -269,7 +269,7 @@ async def test_a_node_without_an_id_is_given_no_actor_and_no_bundle():
         await trio.sleep(0.1)
         assert len(it.table("ACTOR_ATTEMPT")) == 0
         assert len(it.table("PLACEMENT_GROUP_PLAN")) == 0
-        assert it.table("PLACEMENT_GROUP")[GROUPS[0]].state == gcs_pb2.PlacementGroupTableData.PENDING
+        assert it.table("PLACEMENT_GROUP")[GROUPS[0]].head.state == gcs_pb2.PlacementGroupTableData.PENDING
         assert it.table("ACTOR")[ACTORS[0]].state == gcs_pb2.ActorTableData.PENDING_CREATION
 
 

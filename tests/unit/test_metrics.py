@@ -114,16 +114,16 @@ def test_the_time_to_a_place_is_measured_from_the_wish_for_one() -> None:
 def test_placement_groups_are_counted_by_state_and_tell_how_long_they_took() -> None:
     world = World()
     group = PlacementGroupTableData(placement_group_id=b"g" * 18)
-    world.observed.hear([domain.PlacementGroupMoved(group)])
+    world.observed.hear([domain.PlacementGroupMoved(group, 1)])
     created = PlacementGroupTableData(placement_group_id=b"g" * 18, state=PlacementGroupTableData.CREATED)
     created.stats.end_to_end_creation_latency_us = 5000
-    world.observed.hear([domain.PlacementGroupMoved(created)])
+    world.observed.hear([domain.PlacementGroupMoved(created, 1)])
     metrics = world.metrics()
     assert metrics["gcs_placement_group_creation_latency_ms"].histogram.data_points[0].sum == 5
     assert world.gauge("placement_groups", "State") == {"CREATED": 1}
     assert world.gauge("gcs_placement_group_count", "State") == {"Registered": 1}
     removed = PlacementGroupTableData(placement_group_id=b"g" * 18, state=PlacementGroupTableData.REMOVED)
-    world.observed.hear([domain.PlacementGroupMoved(removed)])
+    world.observed.hear([domain.PlacementGroupMoved(removed, 1)])
     assert world.gauge("placement_groups", "State") == {"REMOVED": 1}
 
 

@@ -118,6 +118,7 @@ class ErrorRaised:
 
 @dataclass(frozen=True, slots=True)
 class PlacementGroupMoved:
-    """A placement group is in another state than before, as clients see it; ``group`` is its row."""
+    """A placement group is in another state than before, as clients see it; ``group`` is its row but for its bundles."""
 
     group: PlacementGroupTableData
+    bundle_count: int

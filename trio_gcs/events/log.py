@@ -71,11 +71,11 @@ def _actor(actor: ActorTableData) -> Fields:
     }
 
 
-def _group(group: PlacementGroupTableData) -> Fields:
+def _group(group: PlacementGroupTableData, bundle_count: int) -> Fields:
     return {
         "group": group.placement_group_id.hex(),
         "state": _name(PlacementGroupTableData.PlacementGroupState, group.state),
-        "bundles": len(group.bundles),
+        "bundles": bundle_count,
     }
 
 
@@ -98,7 +98,7 @@ LINES: Mapping[type, Callable[[Any], Fields]] = {
     domain.ActorMoved: lambda event: _actor(event.actor),
     domain.ActorForgotten: lambda event: _actor(event.actor),
     domain.ErrorRaised: _error,
-    domain.PlacementGroupMoved: lambda event: _group(event.group),
+    domain.PlacementGroupMoved: lambda event: _group(event.group, event.bundle_count),
 }
 
 

@@ -7,7 +7,7 @@ happened to its rows, and the first one what set it off.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
@@ -47,9 +47,23 @@ def _worker(key: bytes, row: WorkerTableData) -> Thing:
     return Thing("worker", key, "ALIVE" if row.is_alive else "DEAD", row.job_id.hex(), "", row)
 
 
-def _group(key: bytes, row: PlacementGroupTableData) -> Thing:
-    state = _name(PlacementGroupTableData.PlacementGroupState, row.state)
-    return Thing("placement_group", key, state, row.creator_job_id.hex(), row.ray_namespace, row)
+class _Group(Protocol):
+    """A placement group, as its table keeps it."""
+
+    @property
+    def head(self) -> PlacementGroupTableData:
+        """Its row but for its bundles."""
+        ...
+
+    def row(self) -> PlacementGroupTableData:
+        """Its row."""
+        ...
+
+
+def _group(key: bytes, group: _Group) -> Thing:
+    head = group.head
+    state = _name(PlacementGroupTableData.PlacementGroupState, head.state)
+    return Thing("placement_group", key, state, head.creator_job_id.hex(), head.ray_namespace, group.row())
 
 
 def _pair(key: bytes, value: bytes) -> Thing:

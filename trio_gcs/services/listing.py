@@ -7,7 +7,7 @@ so the octets of a part are kept with its row, and a list of a thousand nodes is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from google.protobuf.message import Message
 
@@ -17,13 +17,21 @@ Row = TypeVar("Row")
 Reply = TypeVar("Reply", bound=Message)
 
 
+class Part(Protocol):
+    """A message, or what has the wire form of one."""
+
+    def SerializeToString(self) -> bytes:
+        """Its wire form."""
+        ...
+
+
 class Listing(Generic[Row, Reply]):
     """Encodes the replies of one method; keeps the octets of the parts of the last long one.
 
     ``field`` is the list in a reply, and ``part_of`` makes the message of a row in it from the row's key and itself.
     """
 
-    def __init__(self, reply_type: type[Reply], field: str, part_of: Callable[[bytes, Row], Message]) -> None:
+    def __init__(self, reply_type: type[Reply], field: str, part_of: Callable[[bytes, Row], Part]) -> None:
         self._reply_type = reply_type
         self._embedded = embedder(reply_type, field)
         self._part_of = part_of

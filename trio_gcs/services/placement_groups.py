@@ -5,8 +5,9 @@ from __future__ import annotations
 from trio_gcs.generated.ray import gcs_service_pb2 as pb
 from trio_gcs.generated.ray.gcs_service_grpc import PlacementGroupInfoGcsServiceBase
 from trio_gcs.ids import PlacementGroupID
-from trio_gcs.managers.placement_groups import PlacementGroupManager
+from trio_gcs.managers.placement_groups import Group, PlacementGroupManager
 from trio_gcs.rpc.handlers import Parked, unary
+from trio_gcs.services.listing import Listing
 
 
 class PlacementGroupInfoService(PlacementGroupInfoGcsServiceBase):
@@ -14,6 +15,9 @@ class PlacementGroupInfoService(PlacementGroupInfoGcsServiceBase):
 
     def __init__(self, groups: PlacementGroupManager) -> None:
         self._groups = groups
+        self._listing: Listing[Group, pb.GetAllPlacementGroupReply] = Listing(
+            pb.GetAllPlacementGroupReply, "placement_group_table_data", lambda _, group: group
+        )
 
     @unary
     def CreatePlacementGroup(self, request: pb.CreatePlacementGroupRequest) -> pb.CreatePlacementGroupReply:
@@ -43,8 +47,8 @@ class PlacementGroupInfoService(PlacementGroupInfoGcsServiceBase):
     def GetAllPlacementGroup(self, request: pb.GetAllPlacementGroupRequest) -> pb.GetAllPlacementGroupReply:
         """List groups, those that were removed among them."""
         queries = self._groups.queries
-        rows = queries.select(request.limit if request.HasField("limit") else None)
-        return pb.GetAllPlacementGroupReply(placement_group_table_data=rows, total=queries.total())
+        found = queries.select(request.limit if request.HasField("limit") else None)
+        return self._listing.octets(found, total=queries.total())
 
     @unary
     def WaitPlacementGroupUntilReady(

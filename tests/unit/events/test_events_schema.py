@@ -19,6 +19,7 @@ from trio_gcs.generated.ray.gcs_pb2 import (
     WorkerTableData,
 )
 from trio_gcs.generated.trio_gcs.v1.events_pb2 import Cause, StreamMessage, TaskSummaryBody
+from trio_gcs.managers.placement_groups.group import group_of
 
 DOCS = Path(__file__).parents[3] / "docs"
 SCHEMA = json.loads((DOCS / "events.schema.json").read_text())
@@ -32,7 +33,7 @@ THINGS = [
     TABLES["JOB"](b"\1\0\0\0", JobTableData(job_id=b"\1\0\0\0")),
     TABLES["ACTOR"](b"a" * 16, ACTOR),
     TABLES["WORKERS"](b"w" * 28, WorkerTableData(is_alive=True, worker_info={"k": b"\xff"})),
-    TABLES["PLACEMENT_GROUP"](b"p" * 18, PlacementGroupTableData(state=77)),
+    TABLES["PLACEMENT_GROUP"](b"p" * 18, group_of(PlacementGroupTableData(state=77))),
     KEY_TABLES["KV"](b"@namespace_a:b:c", b"value"),
     KEY_TABLES["KV"](b"\xff\x00", b""),
     Thing(TASK_SUMMARY, b"\1\0\0\0", "", "01000000", "", TaskSummaryBody(attempts_by_state={"RUNNING": 3})),

@@ -75,5 +75,4 @@ def test_what_is_shown_and_a_plan_tell_the_state() -> None:
     planned = {State.PREPARING, State.REPREPARING}
     for state in State:
         assert state_of(Wire(state=WIRE[state]), planned=state in planned) is state
-    assert state_of(None, planned=False) is None
     assert state_of(Wire(state=Wire.PREPARED), planned=True) is State.PREPARED

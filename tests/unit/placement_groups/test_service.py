@@ -69,14 +69,14 @@ async def test_all_groups_are_listed_the_removed_ones_too(autojump_clock: trio.a
             world.create(number)
         await world.settle()
         world.remove(2)
-        everything = client.GetAllPlacementGroup()
+        everything = pb.GetAllPlacementGroupReply.FromString(client.GetAllPlacementGroup())
         assert [row.state for row in everything.placement_group_table_data] == [
             Wire.CREATED,
             Wire.REMOVED,
             Wire.CREATED,
         ]
         for limit, count in ((0, 0), (2, 2), (9, 3), (-1, 3)):
-            some = client.GetAllPlacementGroup(limit=limit)
+            some = pb.GetAllPlacementGroupReply.FromString(client.GetAllPlacementGroup(limit=limit))
             assert (len(some.placement_group_table_data), some.total) == (count, 3)
 
 

@@ -20,7 +20,6 @@ from trio_gcs.managers.placement_groups.lives import Lives
 from trio_gcs.managers.placement_groups.plans import Plan
 from trio_gcs.managers.placement_groups.queue import Queue
 from trio_gcs.managers.placement_groups.releases import Releases
-from trio_gcs.managers.placement_groups.rows import is_placed
 from trio_gcs.rpc.turns import Turns
 from trio_gcs.rpc.volley import Volley
 from trio_gcs.store.ledger import Change
@@ -141,18 +140,19 @@ class Trial:
         groups = self.world.groups
         launched = [entry for entry in groups._queue.table.values() if entry.place.name == "LAUNCHED"]
         assert len(launched) <= 1, "one group at a time is on its way"
-        for row in groups.queries.select(None):
+        for key, group in groups.queries.select():
+            row = group.row()
             holding = row.state in HOLDING
-            entry = groups._queue.table.get(row.placement_group_id)
+            entry = groups._queue.table.get(key)
             waits = row.state in {Wire.PENDING, Wire.RESCHEDULING}
             assert (entry is not None) == waits or row.state == Wire.PREPARED, "what is not there yet has one entry"
-            assert row.state != Wire.CREATED or all(map(is_placed, row.bundles))
-            assert row.state != Wire.PENDING or not any(map(is_placed, row.bundles))
+            assert row.state != Wire.CREATED or all(bundle.node_id for bundle in row.bundles)
+            assert row.state != Wire.PENDING or not any(bundle.node_id for bundle in row.bundles)
             for bundle in row.bundles:
                 raylet = self.network.raylets.get(bundle.node_id)
                 if holding and raylet is not None:
-                    key = (row.placement_group_id, bundle.bundle_id.bundle_index)
-                    assert raylet.held.get(key) == COMMITTED, "what is said to be there is there"
+                    held = raylet.held.get((key, bundle.bundle_id.bundle_index))
+                    assert held == COMMITTED, "what is said to be there is there"
 
     def _judge(self) -> None:
         """All is quiet: nothing is owed, nothing is held that is not in use, and who waits has heard."""
@@ -160,13 +160,14 @@ class Trial:
         for table in (groups._two_phase.plans, groups._releases.table, groups._leftovers.table):
             assert len(table) == 0, f"{table.name} is empty"
         used = {}
-        for row in groups.queries.select(None):
+        for key, group in groups.queries.select():
+            row = group.row()
             if row.state == Wire.REMOVED:
                 continue
             assert row.state == Wire.CREATED, "there is room for everybody"
             for bundle in row.bundles:
                 assert bundle.node_id in self.alive.alive
-                used[bundle.node_id, row.placement_group_id, bundle.bundle_id.bundle_index] = COMMITTED
+                used[bundle.node_id, key, bundle.bundle_id.bundle_index] = COMMITTED
         held = {
             (node, *key): state for node, raylet in self.network.raylets.items() for key, state in raylet.held.items()
         }

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 from trio_gcs.errors import GcsError
-from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupTableData
 from trio_gcs.generated.ray.gcs_service_pb2 import WaitPlacementGroupUntilReadyReply
-from trio_gcs.managers.placement_groups.rows import is_registered, nodes_of
+from trio_gcs.managers.placement_groups.group import CODEC, Group, Row
 from trio_gcs.store.ledger import Change, Ledger, Waiter
-from trio_gcs.store.tables import Table, message_codec
-
-Row = PlacementGroupTableData
+from trio_gcs.store.tables import Table
 
 # In these states bundles are in use, and are lost with their nodes. What is being committed is looked at afterwards.
 HOLDING = frozenset({Row.CREATED, Row.RESCHEDULING})
@@ -26,24 +23,24 @@ class Book:
     """All rows of groups, and what can be asked of them without deciding anything."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self.groups: Table[Row] = ledger.table(
+        self.groups: Table[Group] = ledger.table(
             "PLACEMENT_GROUP",
-            message_codec(Row),
+            CODEC,
             indexes={
-                "registered": lambda row: _registered(row, True),
-                "by_name": lambda row: _registered(row, (row.ray_namespace, row.name)) if row.name else (),
-                "by_job": lambda row: _registered(row, row.creator_job_id),
-                "by_actor": lambda row: _registered(row, row.creator_actor_id) if row.creator_actor_id else (),
-                "by_node": lambda row: nodes_of(row) if row.state in HOLDING else (),
+                "registered": lambda group: _registered(group, True),
+                "by_name": _name_of,
+                "by_job": lambda group: _registered(group, group.head.creator_job_id),
+                "by_actor": lambda group: _registered(group, group.head.creator_actor_id or None),
+                "by_node": lambda group: group.on_nodes() if group.head.state in HOLDING else (),
             },
         )
         self.waiters: Table[tuple[Waiter, ...]] = ledger.table("PLACEMENT_GROUP_WAITER", None)
         self._sweep_at = SWEEP_MIN
 
-    def registered(self, group_id: bytes) -> Row | None:
-        """The row of a group that is not removed."""
-        row = self.groups.get(group_id)
-        return row if row is not None and is_registered(row) else None
+    def registered(self, group_id: bytes) -> Group | None:
+        """A group that is not removed."""
+        group = self.groups.get(group_id)
+        return group if group is not None and group.is_registered else None
 
     def named(self, namespace: str, name: str) -> bytes | None:
         """The group that has this name."""
@@ -80,5 +77,10 @@ class Book:
         self._sweep_at = max(SWEEP_MIN, 2 * len(self.waiters))
 
 
-def _registered(row: Row, value: Hashable) -> Iterable[Hashable]:
-    return (value,) if is_registered(row) else ()
+def _registered(group: Group, value: Hashable) -> Iterable[Hashable]:
+    return (value,) if group.is_registered and value is not None else ()
+
+
+def _name_of(group: Group) -> Iterable[Hashable]:
+    head = group.head
+    return _registered(group, (head.ray_namespace, head.name) if head.name else None)

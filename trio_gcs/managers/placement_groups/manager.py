@@ -16,10 +16,11 @@ from trio_gcs.config import GcsConfig
 from trio_gcs.errors import Invalid, NotFound
 from trio_gcs.events.domain import ActorMoved, JobFinished, NodeAdded, NodeDied
 from trio_gcs.generated.ray.common_pb2 import PlacementGroupSpec
-from trio_gcs.generated.ray.gcs_pb2 import ActorTableData, PlacementGroupTableData
+from trio_gcs.generated.ray.gcs_pb2 import ActorTableData
 from trio_gcs.generated.ray.gcs_service_pb2 import WaitPlacementGroupUntilReadyReply
 from trio_gcs.managers.placement_groups import recovery
 from trio_gcs.managers.placement_groups.book import Book
+from trio_gcs.managers.placement_groups.group import Group, Row, born
 from trio_gcs.managers.placement_groups.leftovers import Leftovers
 from trio_gcs.managers.placement_groups.lives import Lives
 from trio_gcs.managers.placement_groups.peers import Nodes, Raylets, Resources, Turns
@@ -27,11 +28,9 @@ from trio_gcs.managers.placement_groups.plans import Plan
 from trio_gcs.managers.placement_groups.queries import Queries
 from trio_gcs.managers.placement_groups.queue import Backoff, Queue
 from trio_gcs.managers.placement_groups.releases import Releases
-from trio_gcs.managers.placement_groups.rows import born, checked, copied, is_done, is_registered
+from trio_gcs.managers.placement_groups.rows import checked
 from trio_gcs.managers.placement_groups.two_phase import Answers, TwoPhase
 from trio_gcs.store.ledger import Change, Ledger, Waiter
-
-Row = PlacementGroupTableData
 
 # An actor that starts again has lost what its last life made, as in Ray.
 ENDED = frozenset({ActorTableData.DEAD, ActorTableData.RESTARTING})
@@ -68,7 +67,6 @@ class PlacementGroupManager:
         self._two_phase = TwoPhase(
             ledger,
             self._book,
-            self._queue,
             raylets,
             turns,
             after_prepare=self._after_prepare,
@@ -171,10 +169,10 @@ class PlacementGroupManager:
 
     def wait_until_ready(self, group_id: bytes, waiter: Waiter) -> WaitPlacementGroupUntilReadyReply | None:
         """Tell when the group is there; None means that ``waiter`` will hear. It may be asked for later only."""
-        row = self._book.groups.get(group_id)
-        if row is not None and row.state == Row.CREATED:
+        group = self._book.groups.get(group_id)
+        if group is not None and group.head.state == Row.CREATED:
             return WaitPlacementGroupUntilReadyReply()
-        if row is not None and not is_registered(row):
+        if group is not None and not group.is_registered:
             raise NotFound("Placement group is removed.")
         with self._ledger.change() as change:
             self._book.wait(change, group_id, waiter)
@@ -225,23 +223,24 @@ class PlacementGroupManager:
     def end_job(self, change: Change, event: JobFinished) -> None:
         """Groups that only the job could want are removed."""
         for group_id in self._book.groups.find("by_job", event.job.job_id):
-            row = copied(self._book.groups[group_id])
-            row.creator_job_dead = True
-            self._forsake(change, row)
+            group = self._book.groups[group_id].edited()
+            group.head.creator_job_dead = True
+            self._forsake(change, group)
 
     def lose_creator(self, change: Change, event: ActorMoved) -> None:
         """Groups that only the actor could want are removed, once its job has ended as well."""
         if event.actor.state not in ENDED:
             return
         for group_id in self._book.groups.find("by_actor", event.actor.actor_id):
-            row = copied(self._book.groups[group_id])
-            row.creator_actor_dead = True
-            self._forsake(change, row)
+            group = self._book.groups[group_id].edited()
+            group.head.creator_actor_dead = True
+            self._forsake(change, group)
 
-    def _forsake(self, change: Change, row: Row) -> None:
-        change.put(self._book.groups, row.placement_group_id, row)
-        if is_done(row):
-            self._remove(change, row.placement_group_id)
+    def _forsake(self, change: Change, group: Group) -> None:
+        group_id = group.head.placement_group_id
+        change.put(self._book.groups, group_id, group)
+        if group.is_done:
+            self._remove(change, group_id)
 
 
 def _backoff_of(config: GcsConfig) -> Backoff:

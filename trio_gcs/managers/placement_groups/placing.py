@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupTableData
 from trio_gcs.ids import is_nil
+from trio_gcs.managers.placement_groups.group import Group
 from trio_gcs.managers.placement_groups.plans import Plan
 from trio_gcs.managers.placement_groups.queue import Entry
-from trio_gcs.managers.placement_groups.rows import nodes_of, unplaced
 from trio_gcs.scheduling.bundles import NOT_NOW, Outcome, Wish, place
 from trio_gcs.scheduling.resources import Amounts, added
 from trio_gcs.scheduling.view import NodeView
 
-Row = PlacementGroupTableData
 Views = Iterable[tuple[bytes, NodeView]]
 
 
@@ -29,18 +27,18 @@ class Placed(NamedTuple):
     plan: Plan | None = None
 
 
-def place_group(row: Row, entry: Entry, views: Views, owing: frozenset[bytes]) -> Placed:
+def place_group(group: Group, entry: Entry, views: Views, owing: frozenset[bytes]) -> Placed:
     """Find nodes for the bundles that have none; ``owing`` are nodes that are full to this group."""
-    indexes = unplaced(row)
-    is_begun = len(indexes) < len(row.bundles)
-    topology_key = min(row.topology_strategy, default="")
+    head = group.head
+    indexes = group.unplaced()
+    topology_key = min(head.topology_strategy, default="")
     wish = Wish(
-        row.strategy,
+        head.strategy,
         [entry.requests[index] for index in indexes],
-        occupied=nodes_of(row) if is_begun else frozenset(),
-        preferred=b"" if is_nil(row.soft_target_node_id) else row.soft_target_node_id,
+        occupied=group.on_nodes(),
+        preferred=b"" if is_nil(head.soft_target_node_id) else head.soft_target_node_id,
         topology_key=topology_key,
-        topology_value=row.topology_assignments.get(topology_key, "") if is_begun else "",
+        topology_value=head.topology_assignments.get(topology_key, "") if group.is_placed else "",
     )
     placement = place(wish, _filled(views, owing) if owing else views)
     if not owing.isdisjoint(placement.nodes):  # a bundle that needs nothing fits on a full node
@@ -48,7 +46,7 @@ def place_group(row: Row, entry: Entry, views: Views, owing: frozenset[bytes]) -
     if placement.outcome is not Outcome.PLACED:
         return Placed(placement.outcome)
     plan = Plan(
-        row.placement_group_id,
+        head.placement_group_id,
         entry.stats.scheduling_attempt,
         dict(zip(indexes, placement.nodes, strict=True)),
         {topology_key: placement.topology_value} if topology_key else {},

@@ -6,16 +6,14 @@ yet is shown as its row with the statistics of its entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad, PlacementGroupTableData
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupLoad
 from trio_gcs.managers.placement_groups.book import Book
+from trio_gcs.managers.placement_groups.group import Group, Row
 from trio_gcs.managers.placement_groups.queue import Queue
-from trio_gcs.managers.placement_groups.rows import copied
-
-Row = PlacementGroupTableData
 
 
 class Counts(NamedTuple):
@@ -36,27 +34,32 @@ class Queries:
 
     def get(self, group_id: bytes) -> Row | None:
         """The group with this id, however long ago it was removed."""
-        row = self._book.groups.get(group_id)
-        return None if row is None else self._shown(row)
+        group = self._book.groups.get(group_id)
+        return None if group is None else self._shown(group_id, group).row()
 
     def named(self, namespace: str, name: str) -> Row | None:
         """The group that has this name."""
         group_id = self._book.named(namespace, name)
-        return None if group_id is None else self._shown(self._book.groups[group_id])
+        return None if group_id is None else self.get(group_id)
+
+    def is_registered(self, group_id: bytes) -> bool:
+        """Whether there is such a group, and it is not removed."""
+        return self._book.registered(group_id) is not None
 
     def total(self) -> int:
         """How many groups there ever were."""
         return len(self._book.groups)
 
-    def select(self, limit: int | None) -> list[Row]:
-        """So many groups at most, removed or not; all of them for None, or for a number below zero."""
-        rows = self._book.groups.values()
-        return [self._shown(row) for row in islice(rows, None if limit is None or limit < 0 else limit)]
+    def select(self, limit: int | None = None) -> Iterator[tuple[bytes, Group]]:
+        """So many groups at most, removed or not, by id; all of them for None, or for a number below zero."""
+        for group_id, group in islice(self._book.groups.items(), None if limit is None or limit < 0 else limit):
+            yield group_id, self._shown(group_id, group)
 
     def load(self) -> PlacementGroupLoad:
         """The groups that wait for resources or for a node, those first that are placed first. Not all, if many."""
         waiting = self._queue.waiting()[: self._load_max]
-        return PlacementGroupLoad(placement_group_data=[self._shown(self._book.groups[key]) for key in waiting])
+        rows = [self._shown(group_id, self._book.groups[group_id]).row() for group_id in waiting]
+        return PlacementGroupLoad(placement_group_data=rows)
 
     def on_node(self, node_id: bytes) -> Iterable[bytes]:
         """The ids of the groups that have a bundle on the node."""
@@ -67,10 +70,10 @@ class Queries:
         infeasible = len(self._queue.infeasible())
         return Counts(self._book.groups.count("registered", True), len(self._queue.waiting()) - infeasible, infeasible)
 
-    def _shown(self, row: Row) -> Row:
-        entry = self._queue.table.get(row.placement_group_id)
+    def _shown(self, group_id: bytes, group: Group) -> Group:
+        entry = self._queue.table.get(group_id)
         if entry is None:
-            return row
-        shown = copied(row)
-        shown.stats.CopyFrom(entry.stats)
+            return group
+        shown = group.edited()
+        shown.head.stats.CopyFrom(entry.stats)
         return shown

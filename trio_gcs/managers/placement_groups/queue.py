@@ -8,22 +8,22 @@ attempt says about a group (its statistics) lives here as well, since nothing du
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
 from math import inf
 from typing import NamedTuple
 
-from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats, PlacementGroupTableData
-from trio_gcs.managers.placement_groups.rows import copied, sent_form
+from trio_gcs.generated.ray.common_pb2 import Bundle
+from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats
+from trio_gcs.managers.placement_groups.group import Group, Row
+from trio_gcs.managers.placement_groups.rows import copied
 from trio_gcs.scheduling.labels import parse_selector
 from trio_gcs.scheduling.resources import request_of
 from trio_gcs.scheduling.view import Request
 from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.tables import Table
 
-Row = PlacementGroupTableData
 Stats = PlacementGroupStats
 
 FIRST = -inf  # the rank of a group that lost bundles: before all that rank by time
@@ -50,7 +50,6 @@ class Entry(NamedTuple):
     place: Place
     delay_ms: float
     requests: tuple[Request, ...]  # what each bundle asks for
-    sent_forms: tuple[bytes, ...]  # the octets of each bundle, as raylets are sent them
     stats: Stats
 
 
@@ -75,20 +74,16 @@ class Queue:
 
     # Moves.
 
-    def add(self, change: Change, row: Row, now: float, *, first: bool = False) -> None:
+    def add(self, change: Change, group: Group, now: float, *, first: bool = False) -> None:
         """Queue a group with all its patience anew; it is due at once."""
-        old = self.table.get(row.placement_group_id)
-        stats = copied(row.stats if old is None else old.stats)
+        old = self.table.get(group.head.placement_group_id)
+        stats = copied(group.head.stats if old is None else old.stats)
         stats.scheduling_state = Stats.QUEUED
         stats.highest_retry_delay_ms = 0
-        if old is None:
-            sent_forms = tuple(map(sent_form, row.bundles))
-            requests = _requests_of(row, sent_forms)
-        else:
-            sent_forms, requests = old.sent_forms, old.requests
+        requests = _requests_of(group) if old is None else old.requests
         rank, place = (FIRST, Place.LATER) if first else (now, Place.QUEUED)
-        entry = Entry(rank, next(self._numbers), now, place, self._backoff.min_ms, requests, sent_forms, stats)
-        change.put(self.table, row.placement_group_id, entry)
+        entry = Entry(rank, next(self._numbers), now, place, self._backoff.min_ms, requests, stats)
+        change.put(self.table, group.head.placement_group_id, entry)
 
     def launch(self, change: Change, group_id: bytes) -> None:
         """Nodes were found for the group: nobody else is placed until it is through."""
@@ -104,15 +99,16 @@ class Queue:
         change.put(self.table, group_id, entry)
         return entry
 
-    def fail(self, change: Change, row: Row, now: float) -> None:
+    def fail(self, change: Change, group: Group, now: float) -> None:
         """The group could not be placed, or its plan came to nothing: let it wait, longer each time.
 
         One that lost bundles keeps its rank, so it is ahead of the others once its time has come.
         """
-        if row.placement_group_id not in self.table:
-            self.add(change, row, now)
-        entry = self.table[row.placement_group_id]
-        again = row.state == Row.RESCHEDULING
+        group_id = group.head.placement_group_id
+        if group_id not in self.table:
+            self.add(change, group, now)
+        entry = self.table[group_id]
+        again = group.head.state == Row.RESCHEDULING
         stats = copied(entry.stats)
         delay_ms = int(entry.delay_ms)
         if again:
@@ -129,7 +125,7 @@ class Queue:
             delay_ms=min(self._backoff.max_ms, entry.delay_ms * self._backoff.factor),
             stats=stats,
         )
-        change.put(self.table, row.placement_group_id, entry)
+        change.put(self.table, group_id, entry)
 
     def give_up(self, change: Change, group_id: bytes) -> None:
         """No node that there is could hold the group: let it wait for one to come."""
@@ -152,11 +148,6 @@ class Queue:
         change.delete(self.table, group_id)
 
     # Questions.
-
-    def sent_forms(self, row: Row) -> tuple[bytes, ...]:
-        """The octets of each bundle of a group, as raylets are sent them."""
-        entry = self.table.get(row.placement_group_id)
-        return tuple(map(sent_form, row.bundles)) if entry is None else entry.sent_forms
 
     @property
     def launched(self) -> bytes | None:
@@ -201,15 +192,15 @@ def _by_rank(entry: tuple[Entry, bytes]) -> tuple[float, int]:
     return entry[0][:2]
 
 
-def _requests_of(row: Row, sent_forms: Iterable[bytes]) -> tuple[Request, ...]:
+def _requests_of(group: Group) -> tuple[Request, ...]:
     """What each bundle asks for; bundles that ask for the same share it."""
     known: dict[bytes, Request] = {}
     found = []
-    for index, octets in enumerate(sent_forms):
+    for octets in group.bundles:
         key = octets[2 + octets[1] :]  # without the id, which comes first
         request = known.get(key)
         if request is None:
-            bundle = row.bundles[index]
+            bundle = Bundle.FromString(octets)
             request = known[key] = Request(request_of(bundle.unit_resources), parse_selector(bundle.label_selector))
         found.append(request)
     return tuple(found)

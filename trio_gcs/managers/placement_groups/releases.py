@@ -15,15 +15,17 @@ from itertools import count
 import trio
 
 from trio_gcs.errors import RemoteError, RemoteGone
-from trio_gcs.generated.ray.common_pb2 import Bundle
 from trio_gcs.generated.ray.node_manager_pb2 import RemovePlacementGroupBundlesRequest
 from trio_gcs.ids import PlacementGroupID
 from trio_gcs.managers.placement_groups.peers import Answers, Nodes, Raylets, Resources, Turns
 from trio_gcs.managers.placement_groups.rows import index_of, need_of
+from trio_gcs.octets import embedder
 from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.tables import Owed, Table, message_codec
 
 Release = RemovePlacementGroupBundlesRequest
+
+_as_spec = embedder(Release, "bundle_specs")
 
 _log = logging.getLogger(__name__)
 
@@ -62,18 +64,18 @@ class Releases:
         self._settle_s = settle_s
         self._freed = freed
 
-    def owe(self, change: Change, group_id: bytes, node_id: bytes, bundles: Iterable[Bundle]) -> None:
-        """Let this node give back bundles of a group, besides those that it owes already. A dead node owes nothing."""
+    def owe(self, change: Change, group_id: bytes, node_id: bytes, bundles: Mapping[int, bytes]) -> None:
+        """Let this node give back bundles of a group, besides those that it owes already. A dead node owes nothing.
+
+        ``bundles``: the octets of each, without its node as raylets are sent them, by its index.
+        """
         if not self._nodes.is_alive(node_id):
             return
         old = self.table.get(group_id + node_id)
-        owed = {index_of(bundle): bundle for bundle in (old.bundle_specs if old is not None else ())}
-        owed.update((index_of(bundle), bundle) for bundle in bundles)
-        release = Release(placement_group_id=group_id)
-        for bundle in owed.values():
-            owed_bundle = release.bundle_specs.add()
-            owed_bundle.CopyFrom(bundle)
-            owed_bundle.ClearField("node_id")  # as raylets are sent them
+        owed = {} if old is None else {index_of(bundle): bundle.SerializeToString() for bundle in old.bundle_specs}
+        owed.update(bundles)
+        release = Release.FromString(b"".join(map(_as_spec, owed.values())))
+        release.placement_group_id = group_id
         change.put(self.table, group_id + node_id, release)
         self._ask_anew(change, group_id)
 

@@ -83,8 +83,6 @@ _IDLE = {
 _PLANNED = {**_IDLE, Wire.PENDING: S.PREPARING, Wire.RESCHEDULING: S.REPREPARING}
 
 
-def state_of(row: PlacementGroupTableData | None, *, planned: bool) -> State | None:
+def state_of(row: PlacementGroupTableData, *, planned: bool) -> State:
     """The state that is written down as a row, and a plan beside it or none."""
-    if row is None:
-        return None
     return (_PLANNED if planned else _IDLE)[row.state]

@@ -24,7 +24,6 @@ from trio_gcs.generated.ray.node_manager_pb2 import (
 from trio_gcs.managers.placement_groups.book import Book
 from trio_gcs.managers.placement_groups.peers import Raylets, Turns
 from trio_gcs.managers.placement_groups.plans import CODEC, Plan
-from trio_gcs.managers.placement_groups.queue import Queue
 from trio_gcs.octets import embedder
 from trio_gcs.store.ledger import Change, Ledger
 from trio_gcs.store.tables import Owed, Table
@@ -66,7 +65,6 @@ class TwoPhase:
         self,
         ledger: Ledger,
         book: Book,
-        queue: Queue,
         raylets: Raylets,
         turns: Turns,
         *,
@@ -76,7 +74,6 @@ class TwoPhase:
         self.plans: Table[Plan] = ledger.table("PLACEMENT_GROUP_PLAN", CODEC, owes=self._owes)
         self._ledger = ledger
         self._book = book
-        self._queue = queue
         self._raylets = raylets
         self._turns = turns
         self._after_prepare = after_prepare
@@ -103,9 +100,9 @@ class TwoPhase:
 
     def _requests_of(self, plan: Plan) -> dict[bytes, bytes]:
         """What each node is asked, in octets, which are the same in both phases."""
-        forms = self._queue.sent_forms(self._book.groups[plan.group_id])
+        bundles = self._book.groups[plan.group_id].bundles
         return {
-            node_id: b"".join([_as_spec(forms[index]) for index in indexes])
+            node_id: b"".join([_as_spec(bundles[index]) for index in indexes])
             for node_id, indexes in plan.by_node().items()
         }
 
