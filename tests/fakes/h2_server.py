@@ -162,7 +162,7 @@ def pump(client: ClientConnection, server: H2Server, sizes: Iterator[int] | None
     """Carry octets until both sides are silent."""
     while True:
         moved = False
-        if client.has_output:
+        if client.out:
             moved = True
             for piece in pieces_of(client.take_output(), sizes):
                 server.receive(piece)

@@ -203,7 +203,7 @@ class SocketLink(Link):
             return
         connection = self.connection
         try:
-            while self._unsent or connection.has_output:
+            while self._unsent or connection.out:
                 octets = self._unsent or connection.take_output()
                 sent = self.sock.send(octets)
                 self._unsent = memoryview(octets)[sent:] if sent < len(octets) else b""

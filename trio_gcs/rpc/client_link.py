@@ -41,7 +41,7 @@ class Link(ABC):
             for call in woken:
                 call.wake()
             woken.clear()
-        if connection.has_output or self.is_over:
+        if connection.out or self.is_over:
             self.send_soon()
 
     def cancel(self, call: Call, outcome: Outcome) -> None:
@@ -57,7 +57,7 @@ class Link(ABC):
     @property
     def is_over(self) -> bool:
         """Whether nothing is left for which the connection should stay."""
-        return self.connection.closed is not None or (self.connection.draining and self.connection.idle)
+        return not self.connection.can_open and self.connection.idle
 
 
 class StreamLink(Link):
@@ -134,7 +134,7 @@ class StreamLink(Link):
     async def _write(self) -> None:
         connection = self.connection
         while True:
-            if connection.has_output:
+            if connection.out:
                 try:
                     await self._stream.send_all(connection.take_output())
                 except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:

@@ -30,23 +30,32 @@ Hear = Callable[[bytes, Any], None]
 class Shape:
     """What is the same for all calls of a method, of whatever peer."""
 
-    __slots__ = ("path", "read")
+    __slots__ = ("_octets", "_read", "_reply", "path")
 
     def __init__(self, path: str, reply_type: type) -> None:
         self.path = path.encode("ascii")
-        self.read: Callable[[bytes], Any] = reader(reply_type)
+        self._read: Callable[[bytes], Any] = reader(reply_type)
+        self._octets: bytes | None = None
+        self._reply: Any = None
+
+    def read(self, octets: bytes) -> Any:
+        """The reply that these octets are. It is frozen: peers who agree say the same, and so it is read but once."""
+        if octets != self._octets:
+            self._reply = self._read(octets)
+            self._octets = octets
+        return self._reply
 
 
 class Shot(Call):
     """One call under way."""
 
-    __slots__ = ("_hear", "_key", "_link", "_peer", "_read")
+    __slots__ = ("_hear", "_key", "_link", "_peer", "_shape")
 
     def __init__(self, peer: Peer, link: Link, shape: Shape, key: bytes, hear: Hear) -> None:
         super().__init__()
         self._peer = peer
         self._link = link
-        self._read = shape.read
+        self._shape = shape
         self._key = key
         self._hear: Hear | None = hear
 
@@ -74,6 +83,6 @@ class Shot(Call):
         if len(self.messages) != 1:
             return RemoteError(Status.INTERNAL.value, f"{len(self.messages)} messages in a unary reply")
         try:
-            return self._read(self.messages[0])
+            return self._shape.read(self.messages[0])
         except (DecodeError, ValueError) as error:
             return RemoteError(Status.INTERNAL.value, f"the reply cannot be read: {error}")

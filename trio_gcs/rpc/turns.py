@@ -4,8 +4,7 @@ Cancelling a task does not cancel a message. A release that overtakes its own pr
 whose caller has lost interest still occupies its turn until it is answered or its time is over.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import trio
@@ -106,25 +105,25 @@ class Turns:
         for scope in self._calls:
             scope.cancel()
 
-    @contextmanager
-    def hearing(self, deadline: float) -> Iterator[None]:
-        """Hear calls that have begun, until the deadline passes or the daemon ends, whoever is cancelled."""
-        with trio.CancelScope(deadline=deadline, shield=True) as scope:
-            self._calls.add(scope)
-            try:
-                yield
-            finally:
-                self._calls.discard(scope)
+    async def hear(self, work: Callable[[], Awaitable[Result]], deadline: float) -> Result | None:
+        """Hear what has begun, whoever is cancelled; None if the deadline passes or the daemon ends before."""
+        scope = trio.CancelScope(deadline=deadline, shield=True)
+        if self._stopped:
+            scope.cancel()
+        self._calls.add(scope)
+        try:
+            with scope:
+                return await work()
+        finally:
+            self._calls.discard(scope)
+        return None
 
     async def heard(self, call: Callable[[], Awaitable[Result]]) -> Result:
         """Make a call whose turn it is, and hear it to its end."""
         if self._stopped:
             await trio.sleep_forever()  # whoever calls is being cancelled
-        with trio.move_on_after(self._call_timeout_s, shield=True) as scope:
-            self._calls.add(scope)
-            try:
-                return await call()
-            finally:
-                self._calls.discard(scope)
+        reply = await self.hear(call, trio.current_time() + self._call_timeout_s)
+        if reply is not None:
+            return reply
         await trio.lowlevel.checkpoint()  # a caller that was cancelled meanwhile hears of that instead
         raise RemoteError(Status.DEADLINE_EXCEEDED.value, f"no answer within {self._call_timeout_s:g} s")

@@ -100,15 +100,12 @@ class Volley(Generic[Request]):
 
     async def _hear_out(self, deadline: float) -> None:
         """Heard to the end, whoever is cancelled: a task's end is not a message's (see `rpc/turns`)."""
-        with self._turns.hearing(deadline):
-            if len(self._under_way) > 1:
-                with trio.move_on_after(MOMENT_S):
-                    await self._news.wait()
-            self._patient = False
-            self._tell_news()
-            while self._under_way or self._again:
-                await self._hear_news()
-                await self._send_again()
+        if len(self._under_way) > 1:
+            await self._turns.hear(self._news.wait, min(trio.current_time() + MOMENT_S, deadline))
+        self._patient = False
+        self._tell_news()
+        if self._under_way or self._again:
+            await self._turns.hear(self._hear_rest, deadline)
         for give_up in list(self._under_way.values()):
             give_up()
         for peer in self._again:
@@ -117,6 +114,11 @@ class Volley(Generic[Request]):
             while self._expected:
                 await self._hear_news()
         self._tell_news()
+
+    async def _hear_rest(self) -> None:
+        while self._under_way or self._again:
+            await self._hear_news()
+            await self._send_again()
 
     async def _hear_news(self) -> None:
         await self._news.wait()

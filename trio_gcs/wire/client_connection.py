@@ -40,7 +40,7 @@ class ClientConnection(ClientSender):
             (frames.INITIAL_WINDOW_SIZE, limits.stream_window_bytes),
             (frames.MAX_HEADER_LIST_SIZE, limits.header_list_bytes_max),
         )
-        self._out += (
+        self.out += (
             frames.PREFACE,
             frames.settings_frame(settings),
             frames.window_update_frame(0, limits.connection_window_bytes - frames.DEFAULT_WINDOW),
@@ -53,7 +53,7 @@ class ClientConnection(ClientSender):
         try:
             self._receive(octets)
         except PeerError as error:
-            self._out.append(frames.goaway_frame(0, error.code, error.why))
+            self.out.append(frames.goaway_frame(0, error.code, error.why))
             self.lost(f"the server broke a rule of HTTP/2: {error.why}")
 
     def _receive_known(self, octets: bytes) -> bool:
@@ -103,7 +103,7 @@ class ClientConnection(ClientSender):
     def _refill_window(self) -> None:
         missing = self._limits.connection_window_bytes - self._receive_window
         self._receive_window += missing
-        self._out.append(frames.window_update_frame(0, missing))
+        self.out.append(frames.window_update_frame(0, missing))
 
     def _take_frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if (self._block is not None) != (kind == frames.CONTINUATION):
@@ -242,7 +242,7 @@ class ClientConnection(ClientSender):
             elif key == frames.ENABLE_PUSH and value:
                 raise PeerError(ErrorCode.PROTOCOL_ERROR, "a server that enables push")
         self._count_answer()
-        self._out.append(frames.SETTINGS_ACK)
+        self.out.append(frames.SETTINGS_ACK)
         self._open_line()
 
     def _resize_windows(self, size: int) -> None:
@@ -283,13 +283,13 @@ class ClientConnection(ClientSender):
             self.pongs_count += 1
             return
         self._count_answer()
-        self._out.append(frames.ping_frame(payload, ack=True))
+        self.out.append(frames.ping_frame(payload, ack=True))
 
     def _take_goaway(self, _flags: int, stream_id: int, payload: bytes) -> None:
         if stream_id:
             raise PeerError(ErrorCode.PROTOCOL_ERROR, "GOAWAY of a stream")
         last_id, code, text = frames.parse_goaway(payload)
-        self.draining = True
+        self.can_open = False
         why = f"the server is closing the connection (code {code}) {text[:200].decode('utf-8', 'replace')}".rstrip()
         outcome = Outcome(UNAVAILABLE, why)
         self._refuse_line(outcome)

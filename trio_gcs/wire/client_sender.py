@@ -32,16 +32,20 @@ class ClientLimits:
 
 
 class ClientSender:
-    """What is sent, and what waits. `calls` are those that have a stream; `woken` those that have news."""
+    """What is sent, and what waits. `calls` are those that have a stream; `woken` those that have news.
+
+    `can_open` says whether new calls may be given to this connection: while the server has not said that it is closing,
+    `closed` is None, and there are numbers for streams. `out` is what is to be sent, see `take_output`.
+    """
 
     def __init__(self, kept: tuple[Field, ...], limits: ClientLimits) -> None:
         """`kept` are the header fields of every request, but for its path, which follows the second of them."""
         self.woken: list[Call] = []
         self.calls: dict[int, Call] = {}
-        self.draining = False
+        self.can_open = True
         self.closed: str | None = None
+        self.out: list[bytes | memoryview] = []
         self._limits = limits
-        self._out: list[bytes | memoryview] = []
         self._answers_count = 0  # of frames that the peer made us send, since the socket took any
         self._in_line: deque[Call] = deque()  # calls that wait for a stream
         self._starved: dict[Call, None] = {}  # calls that wait for the connection's window, in order
@@ -59,24 +63,14 @@ class ClientSender:
     # What the layer above asks for.
 
     @property
-    def can_open(self) -> bool:
-        """Whether new calls may be given to this connection."""
-        return not self.draining and self.closed is None
-
-    @property
     def idle(self) -> bool:
         """Whether no call is under way or in line."""
         return not self.calls and not self._in_line
 
-    @property
-    def has_output(self) -> bool:
-        """Whether `take_output` would return anything."""
-        return bool(self._out)
-
     def take_output(self) -> bytes:
         """Return everything that is to be sent, in one piece."""
-        octets = b"".join(self._out)
-        self._out.clear()
+        octets = b"".join(self.out)
+        self.out.clear()
         self._answers_count = 0
         return octets
 
@@ -107,7 +101,7 @@ class ClientSender:
         if size <= self._frame_size_max and size <= self._send_window and size <= call.send_window:
             self._send_window -= size
             call.send_window -= size
-            self._out += (_pack_data(size << 8, end, stream_id, 0, size - PREFIX_SIZE), message)
+            self.out += (_pack_data(size << 8, end, stream_id, 0, size - PREFIX_SIZE), message)
         else:
             call.unsent = deque((memoryview(pack_prefix(0, len(message)) + message),))
             self._pump(call)
@@ -137,7 +131,7 @@ class ClientSender:
         missing = target - call.receive_window
         if missing >= self._limits.stream_window_bytes >> 1 and call.outcome is None:
             call.receive_window = target
-            self._out.append(frames.window_update_frame(call.stream_id, missing))
+            self.out.append(frames.window_update_frame(call.stream_id, missing))
 
     def cancel(self, call: Call, outcome: Outcome) -> None:
         """End a call from our side; what the peer still sends for it is ignored. A no-op when it has ended."""
@@ -152,13 +146,14 @@ class ClientSender:
 
     def ping(self) -> None:
         """Ask the peer for a sign of life; `pongs_count` moves when it comes."""
-        self._out.append(frames.ping_frame(b"trio-gcs"))
+        self.out.append(frames.ping_frame(b"trio-gcs"))
 
     def lost(self, why: str) -> None:
         """End everything: the connection is gone, or must go."""
         if self.closed is not None:
             return
         self.closed = why
+        self.can_open = False
         outcome = Outcome(UNAVAILABLE, why)
         self._refuse_line(outcome)
         for call in list(self.calls.values()):
@@ -180,10 +175,10 @@ class ClientSender:
         stream_id = call.stream_id = self._next_id
         self._next_id += 2
         if self._next_id > frames.LARGEST_STREAM_ID:
-            self.draining = True  # a connection has just so many streams; the next call makes a new one
+            self.can_open = False  # a connection has just so many streams; the next call makes a new one
         call.send_window = self._stream_send_window
         self.calls[stream_id] = call
-        self._out.append(frames.header_frames(stream_id, block, end_stream=end, size_max=self._frame_size_max))
+        self.out.append(frames.header_frames(stream_id, block, end_stream=end, size_max=self._frame_size_max))
         return stream_id
 
     def _pump(self, call: Call) -> None:
@@ -205,14 +200,14 @@ class ClientSender:
             else:
                 unsent[0] = chunk[size:]
             flags = frames.END_STREAM if call.ended and not unsent else 0
-            self._out += (frames.pack_header(size << 8, flags, call.stream_id), chunk[:size])
+            self.out += (frames.pack_header(size << 8, flags, call.stream_id), chunk[:size])
         if call.eager:
             self.woken.append(call)
 
     def _open_line(self) -> None:
         if not self.can_open:
             self._refuse_line(Outcome(UNAVAILABLE, self.closed or "the connection takes no more calls"))
-        while self._in_line and len(self.calls) < self._streams_max and not self.draining:
+        while self._in_line and len(self.calls) < self._streams_max and self.can_open:
             call = self._in_line.popleft()
             opening, call.opening = call.opening, None
             assert opening is not None, "a call in line has its opening"
@@ -233,7 +228,7 @@ class ClientSender:
             self._open_line()
 
     def _reset(self, call: Call, code: ErrorCode, outcome: Outcome) -> None:
-        self._out.append(frames.reset_frame(call.stream_id, code))
+        self.out.append(frames.reset_frame(call.stream_id, code))
         self._settle(call, outcome)
 
     def _refuse_line(self, outcome: Outcome) -> None:
