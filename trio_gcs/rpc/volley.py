@@ -110,9 +110,10 @@ class Volley(Generic[Request]):
             give_up()
         for peer in self._again:
             self._hear(peer, late())
-        with trio.CancelScope(shield=True):
-            while self._expected:
-                await self._hear_news()
+        if self._expected:
+            with trio.CancelScope(shield=True):
+                while self._expected:
+                    await self._hear_news()
         self._tell_news()
 
     async def _hear_rest(self) -> None:

@@ -133,7 +133,7 @@ def header_frames(stream_id: int, block: bytes, *, end_stream: bool, size_max: i
     """Pack a header block as HEADERS, and as many CONTINUATION frames as the peer's frame size asks for."""
     flags = END_STREAM if end_stream else 0
     if len(block) <= size_max:
-        return frame(HEADERS, flags | END_HEADERS, stream_id, block)
+        return pack_header(len(block) << 8 | HEADERS, flags | END_HEADERS, stream_id) + block
     out = [frame(HEADERS, flags, stream_id, block[:size_max])]
     for start in range(size_max, len(block), size_max):
         last = start + size_max >= len(block)

@@ -114,8 +114,9 @@ class Lives:
         group = self._book.groups[group_id]
         if answers.all_agree:
             prepared = self._moved(group, Input.PREPARE).placed(plan.nodes)
-            prepared.head.topology_assignments.clear()
-            prepared.head.topology_assignments.update(plan.topology)
+            if plan.topology or prepared.head.topology_assignments:
+                prepared.head.topology_assignments.clear()
+                prepared.head.topology_assignments.update(plan.topology)
             self._put(change, prepared)
             change.put(self._plans, group_id, plan._replace(is_prepared=True))
             return
