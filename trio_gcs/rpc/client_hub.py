@@ -131,7 +131,7 @@ class ClientHub:
 class SocketLink(Link):
     """A connection over a socket that a hub watches; it needs no task of its own."""
 
-    __slots__ = ("_blocked", "_greeted", "_hub", "_is_due", "_unsent", "ended", "fd", "sock")
+    __slots__ = ("_begun", "_blocked", "_hub", "_is_due", "_unsent", "ended", "fd", "sock")
 
     def __init__(self, hub: ClientHub, sock: socket.socket, connection: ClientConnection) -> None:
         super().__init__(connection)
@@ -139,21 +139,23 @@ class SocketLink(Link):
         self.fd = sock.fileno()
         self.ended = False
         self._hub = hub
-        self._greeted = trio.Event()
+        self._begun: trio.Event | None = None  # there while somebody waits for the server to greet us
         self._is_due = False
         self._blocked = False
         self._unsent: memoryview | bytes = b""
 
     async def begin(self) -> None:
         """Be served by the hub, and wait until the server has greeted us, or the connection has ended before."""
+        self._begun = trio.Event()
         self._hub.add(self)
         self.send_soon()
-        greeted = False
+        begun = False
         try:
-            await self._greeted.wait()
-            greeted = True
+            await self._begun.wait()
+            begun = True
         finally:
-            if not greeted:
+            self._begun = None
+            if not begun:
                 self.leave()
 
     def leave(self, why: str = _CLOSED) -> None:
@@ -166,7 +168,8 @@ class SocketLink(Link):
     def end(self) -> None:
         """The hub has let go of it."""
         self.ended = True
-        self._greeted.set()
+        if self._begun is not None:
+            self._begun.set()
 
     def send_soon(self) -> None:
         """Have the hub send."""
@@ -191,8 +194,8 @@ class SocketLink(Link):
             else:
                 connection.lost("the server closed the connection")
         self.flush()
-        if not self._greeted.is_set() and (connection.greeted or self.is_over):
-            self._greeted.set()
+        if self._begun is not None and (connection.greeted or self.is_over):
+            self._begun.set()
 
     def _more(self) -> bytes:
         try:
@@ -223,7 +226,6 @@ class SocketLink(Link):
             self.flush()
         self._block(blocked=False)
         if self.is_over:
-            self._greeted.set()
             self._hub.remove(self)
 
     def _block(self, *, blocked: bool) -> None:

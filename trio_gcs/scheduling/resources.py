@@ -79,7 +79,8 @@ def minus(held: Mapping[str, int], need: Mapping[str, int]) -> Amounts:
     """A node's set with a request taken out of it. What would go below nothing is simply gone."""
     left = dict(held)
     for name, amount in need.items():
-        _set(left, name, amount_of(left, name) - amount)
+        default = implicit(name)
+        _write(left, name, left.get(name, default) - amount, default)
     if left and min(left.values()) < 0:
         left = {name: amount for name, amount in left.items() if amount >= 0}
     return left
@@ -89,9 +90,10 @@ def plus(held: Mapping[str, int], given: Mapping[str, int], total: Mapping[str, 
     """A node's set with a request given back, never beyond ``total``; what the node has none of stays away."""
     more = dict(held)
     for name, amount in given.items():
-        limit = amount_of(total, name)
+        default = implicit(name)
+        limit = total.get(name, default)
         if limit:
-            _set(more, name, min(limit, amount_of(more, name) + amount))
+            _write(more, name, min(limit, more.get(name, default) + amount), default)
     return more
 
 
@@ -109,8 +111,8 @@ def explicit_doubles(held: Mapping[str, int]) -> dict[str, float]:
     return {name: amount / UNITS for name, amount in held.items() if amount and not name.startswith(IMPLICIT_PREFIX)}
 
 
-def _set(held: Amounts, name: str, amount: int) -> None:
-    if amount == implicit(name):
+def _write(held: Amounts, name: str, amount: int, default: int) -> None:
+    if amount == default:
         held.pop(name, None)
     else:
         held[name] = amount

@@ -28,7 +28,8 @@ _FRAMES: Final = (
 
 def stream_of(octets: bytes) -> int:
     """The number of the stream of the first frame."""
-    return int.from_bytes(octets[_ID_START:_ID_END], "big")
+    number: int = frames.unpack_word(octets, _ID_START)[0]
+    return number
 
 
 class KnownReply(NamedTuple):
