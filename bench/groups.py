@@ -69,6 +69,7 @@ def figure(server: Server, bundles: int, groups: int) -> Figure:
                 for group_id in ids
             ]
         )
+        server.wait_until_quiet()  # raylets are told after the answers
         return Figure((server.cpu_s() - before) / groups * 1e6, groups / took)
 
 

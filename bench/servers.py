@@ -44,6 +44,13 @@ class Server:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
+    def wait_until_quiet(self) -> None:
+        """Wait until the server has used no CPU time for a while: nothing that one case left may run during the next."""
+        before, now = -1.0, self.cpu_s()
+        while now != before:
+            time.sleep(0.1)
+            before, now = now, self.cpu_s()
+
     def rss_mb(self) -> float:
         """Resident memory, in 10^6 bytes."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE_BYTES / 1e6
