@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from types import SimpleNamespace
 
 import trio
 from grpclib.const import Status
@@ -121,8 +122,12 @@ class Network:
 
     # The calls.
 
-    def begin(self, kind, node_id, octets, hear):
+    def begin(self, kind, requests, hear):
         """As the real client: where there is a connection, and that is for the dice to say."""
+        begun = {node_id: self._begin(kind, node_id, octets, hear) for node_id, octets in requests.items()}
+        return {node_id: call for node_id, call in begun.items() if call is not None}
+
+    def _begin(self, kind, node_id, octets, hear):
         if node_id not in self.raylets or self.rng.random() < 0.2:
             return None
         calls = {
@@ -152,7 +157,7 @@ class Network:
                 hear(node_id, RemoteError(Status.DEADLINE_EXCEEDED.value, "no answer in time"))
 
         self.nursery.start_soon(call)
-        return give_up
+        return SimpleNamespace(give_up=give_up)
 
     def send_now(self):
         """What was begun is on its way."""

@@ -113,7 +113,7 @@ async def test_one_that_is_silent_holds_up_nobody_and_is_given_up_in_time(autoju
         assert [(at, sorted(answers)) for at, answers in w.told][-1] == (60, [NODES[1]])
         assert {node for at, answers in w.told if at == MOMENT_S for node in answers} == {NODES[0], NODES[2]}
         assert w.error_of(NODES[1]).status == Status.DEADLINE_EXCEEDED.value
-        assert w.turns.claim(NODES[1], GROUP)
+        assert w.turns.claim_all((NODES[1],), GROUP)
 
 
 async def test_a_turn_ends_with_its_own_call(autojump_clock):
@@ -121,7 +121,7 @@ async def test_a_turn_ends_with_its_own_call(autojump_clock):
         del w.hosts[1].replies[PREPARE]
         nursery.start_soon(w.ask_all)
         await trio.testing.wait_all_tasks_blocked()
-        assert [w.turns.claim(node, GROUP) for node in NODES] == [True, False, True]
+        assert w.turns.claim_all(NODES, GROUP) == [NODES[0], NODES[2]]
         w.turns.stop()
 
 
@@ -136,7 +136,7 @@ async def test_a_caller_that_is_cancelled_hears_to_the_end(autojump_clock):
 
 async def test_who_waits_for_a_turn_is_asked_when_it_comes(autojump_clock):
     async with world() as w, trio.open_nursery() as nursery:
-        assert w.turns.claim(NODES[1], GROUP)
+        assert w.turns.claim_all((NODES[1],), GROUP)
         nursery.start_soon(w.ask_all)
         await trio.sleep(3)
         assert w.hosts[1].times(PREPARE) == []
@@ -148,7 +148,7 @@ async def test_who_waits_for_a_turn_is_asked_when_it_comes(autojump_clock):
 
 async def test_who_waits_for_a_turn_can_be_cancelled(autojump_clock):
     async with world() as w:
-        assert w.turns.claim(NODES[1], GROUP)
+        assert w.turns.claim_all((NODES[1],), GROUP)
         with trio.move_on_after(3):
             await w.ask_all()
         assert trio.current_time() - w.start == 3

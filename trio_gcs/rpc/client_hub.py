@@ -217,18 +217,17 @@ class SocketLink(Link):
         except (BlockingIOError, InterruptedError):
             if not self._unsent:
                 self._unsent = octets
-            self._block(blocked=True)
+            if not self._blocked:
+                self._blocked = True
+                self._hub.watch(self, writable=True)
             return
         except OSError as error:
             self._unsent = b""
             connection.lost(f"the connection broke: {error}")
             connection.take_output()
             self.flush()
-        self._block(blocked=False)
         if self.is_over:
             self._hub.remove(self)
-
-    def _block(self, *, blocked: bool) -> None:
-        if blocked != self._blocked and not self.ended:
-            self._blocked = blocked
-            self._hub.watch(self, writable=blocked)
+        elif self._blocked:
+            self._blocked = False
+            self._hub.watch(self, writable=False)

@@ -41,7 +41,7 @@ class Link(ABC):
             for call in woken:
                 call.wake()
             woken.clear()
-        if connection.out or self.is_over:
+        if connection.out or not connection.can_open:  # it may be over
             self.send_soon()
 
     def cancel(self, call: Call, outcome: Outcome) -> None:

@@ -85,7 +85,7 @@ class Peer:
         self.shots_count += 1
         self.was_called = True
         link.connection.open(shot, shape.path, (), octets, end=True)
-        link.flush()
+        link.send_soon()  # it takes calls, so nobody has news
         return shot
 
     async def persist(self, method: UnaryUnaryMethod[Request, Reply], request: Request) -> Reply:

@@ -6,7 +6,7 @@ means. A raylet's address is looked up in the table of living nodes; a node that
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from trio_gcs.config import GcsConfig
@@ -17,7 +17,7 @@ from trio_gcs.generated.ray import node_manager_pb2 as pb
 from trio_gcs.generated.ray.node_manager_grpc import NodeManagerServiceStub
 from trio_gcs.rpc.channel import Channel
 from trio_gcs.rpc.peers import OpenChannel, Patience, Peer, Pool
-from trio_gcs.rpc.shot import Hear, Shape
+from trio_gcs.rpc.shot import Hear, Shape, Shot
 
 # Where the raylet of a living node listens; None for a node that is dead or was never known.
 AddressOf = Callable[[bytes], tuple[str, int] | None]
@@ -84,14 +84,19 @@ class Raylets(Pool[bytes, Raylet]):
             raylet = self._peers[node_id] = Raylet(name, self._open_channel(*address), self, node_id)
         return raylet
 
-    def begin(self, kind: type[BundleRequest], node_id: bytes, octets: bytes, hear: Hear) -> Callable[[], None] | None:
-        """Ask once, without a task, if we are connected to the raylet; returns how to give up. See `rpc/volley`.
+    def begin(self, kind: type[BundleRequest], requests: Mapping[bytes, bytes], hear: Hear) -> dict[bytes, Shot]:
+        """Ask once, without a task, each raylet to which we are connected; returns the calls. See `rpc/volley`.
 
-        `octets` are those of a request of this kind; `hear` is told the node with the answer.
+        `requests` are the octets of requests of this kind, by node; `hear` is told the node with the answer.
         """
-        raylet = self._peers.get(node_id)
-        shot = None if raylet is None else raylet.begin(_SHAPES[kind], node_id, octets, hear)
-        return None if shot is None else shot.give_up
+        shape = _SHAPES[kind]
+        begun = {}
+        for node_id, octets in requests.items():
+            raylet = self._peers.get(node_id)
+            shot = None if raylet is None else raylet.begin(shape, node_id, octets, hear)
+            if shot is not None:
+                begun[node_id] = shot
+        return begun
 
     # Sent until the raylet answers.
 

@@ -7,7 +7,7 @@ of them at once, and asks in the usual way where this one cannot.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
@@ -38,10 +38,19 @@ class Shape:
         self._octets: bytes | None = None
         self._reply: Any = None
 
-    def read(self, octets: bytes) -> Any:
-        """The reply that these octets are. It is frozen: peers who agree say the same, and so it is read but once."""
+    def reply(self, messages: Sequence[bytes]) -> Any:
+        """What a call was answered that ended well, or an error if that makes no sense.
+
+        A reply is frozen: peers who agree say the same, and so it is read but once.
+        """
+        if len(messages) != 1:
+            return RemoteError(Status.INTERNAL.value, f"{len(messages)} messages in a unary reply")
+        octets = messages[0]
         if octets != self._octets:
-            self._reply = self._read(octets)
+            try:
+                self._reply = self._read(octets)
+            except (DecodeError, ValueError) as error:
+                return RemoteError(Status.INTERNAL.value, f"the reply cannot be read: {error}")
             self._octets = octets
         return self._reply
 
@@ -65,7 +74,7 @@ class Shot(Call):
         if hear is not None and outcome is not None:
             self._hear = None
             self._peer.shots_count -= 1
-            hear(self._key, self._error(outcome) if outcome.status else self._reply())
+            hear(self._key, self._error(outcome) if outcome.status else self._shape.reply(self.messages))
 
     def give_up(self) -> None:
         """End the call, since it took too long. It is told so at once."""
@@ -78,11 +87,3 @@ class Shot(Call):
             return None
         details = outcome.details.decode("utf-8", "replace") if outcome.details else ""
         return RemoteError(outcome.status, outcome.message or "", details)
-
-    def _reply(self) -> Any:
-        if len(self.messages) != 1:
-            return RemoteError(Status.INTERNAL.value, f"{len(self.messages)} messages in a unary reply")
-        try:
-            return self._shape.read(self.messages[0])
-        except (DecodeError, ValueError) as error:
-            return RemoteError(Status.INTERNAL.value, f"the reply cannot be read: {error}")

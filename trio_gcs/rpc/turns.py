@@ -4,7 +4,7 @@ Cancelling a task does not cancel a message. A release that overtakes its own pr
 whose caller has lost interest still occupies its turn until it is answered or its time is over.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
 import trio
@@ -34,7 +34,7 @@ class Turns:
         Raises what the call raises, and :class:`RemoteError` when it is not answered in time.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        if not self.claim(peer, subject):
+        if not self.claim_all((peer,), subject):
             await self._turn(peer, subject)
         try:
             return await self.heard(call)
@@ -53,8 +53,7 @@ class Turns:
     ) -> None:
         """Send each peer its request in turn, all at once, and hear every answer.
 
-        ``begin`` opens a call that needs no task, or returns None where that cannot be; ``ask`` is the way that always
-        works. ``tell`` is called with replies and errors by peer, as they come, all that came together in one. ``send``
+        ``begin`` opens calls that need no task, where that can be; ``ask`` is the way that always works. ``tell`` is called with replies and errors by peer, as they come, all that came together in one. ``send``
         lets out at once what was begun, which pays where nobody else is about to call the same peers.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -69,13 +68,15 @@ class Turns:
         self.unheard.discard((peer, subject))
         return was_unheard
 
-    def claim(self, peer: bytes, subject: bytes) -> bool:
-        """Take the turn if it is nobody's, without waiting."""
-        key = (peer, subject)
-        if key in self._waiting:
-            return False
-        self._waiting[key] = []
-        return True
+    def claim_all(self, peers: Iterable[bytes], subject: bytes) -> list[bytes]:
+        """Take the turns that are nobody's, without waiting; returns at which of the peers."""
+        ours = []
+        for peer in peers:
+            key = (peer, subject)
+            if key not in self._waiting:
+                self._waiting[key] = []
+                ours.append(peer)
+        return ours
 
     async def _turn(self, peer: bytes, subject: bytes) -> None:
         key = (peer, subject)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import trio
 from grpclib.const import Status
@@ -25,8 +25,18 @@ if TYPE_CHECKING:
 MOMENT_S: Final = 0.005
 UNHEARD: Final = frozenset({Status.UNAVAILABLE.value, Status.DEADLINE_EXCEEDED.value})  # said by our own side
 Request = TypeVar("Request")
-GiveUp = Callable[[], None]
-Begin = Callable[[bytes, Request, Hear], GiveUp | None]
+
+
+class UnderWay(Protocol):
+    """A call that needs no task."""
+
+    def give_up(self) -> None:
+        """End it, since it took too long. It is told so at once."""
+        ...
+
+
+# Opens calls that need no task, where that can be, and returns them by peer.
+Begin = Callable[[Mapping[bytes, Request], Hear], Mapping[bytes, UnderWay]]
 Ask = Callable[[bytes, Request], Awaitable[Any]]
 Tell = Callable[[Mapping[bytes, Any]], None]
 
@@ -54,14 +64,14 @@ class Volley(Generic[Request]):
         self._send = send
         self._expected = len(requests)  # answers that have yet to come
         self._answers: dict[bytes, Any] = {}  # that have come, and are to be told
-        self._under_way: dict[bytes, GiveUp] = {}
+        self._under_way: dict[bytes, UnderWay] = {}
         self._again: list[bytes] = []  # peers that have not looked at what they were sent; their turns are ours still
         self._news = trio.Event()
         self._patient = True  # until the moment is over it is no news that one has answered, but that all have
 
     async def run(self, deadline: float) -> None:
         """Make all calls, and tell what is heard until there is nothing left to hear."""
-        waiting = [peer for peer in self._requests if not self._fire(peer)]
+        waiting = self._fire()
         if self._send is not None:
             self._send()
         if not waiting:
@@ -72,16 +82,22 @@ class Volley(Generic[Request]):
                 nursery.start_soon(self._wait_for, peer)
             await self._hear_out(deadline)
 
-    def _fire(self, peer: bytes) -> bool:
-        if not self._turns.claim(peer, self._subject):
-            return False
-        give_up = self._begin(peer, self._requests[peer], self._hear)
-        if give_up is None:
-            self._turns.pass_on(peer, self._subject)
-            return False
-        if peer not in self._answers and peer not in self._again:
-            self._under_way[peer] = give_up
-        return True
+    def _fire(self) -> list[bytes]:
+        """Open what can be opened at once; returns the peers that are asked in the usual way."""
+        requests = self._requests
+        ours = self._turns.claim_all(requests, self._subject)
+        begun = self._begin(
+            requests if len(ours) == len(requests) else {peer: requests[peer] for peer in ours}, self._hear
+        )
+        for peer, call in begun.items():
+            if peer not in self._answers and peer not in self._again:
+                self._under_way[peer] = call
+        if len(begun) == len(requests):
+            return []
+        for peer in ours:
+            if peer not in begun:
+                self._turns.pass_on(peer, self._subject)
+        return [peer for peer in requests if peer not in begun]
 
     def _hear(self, peer: bytes, answer: Any) -> None:
         """A call that was fired has ended."""
@@ -106,8 +122,8 @@ class Volley(Generic[Request]):
         self._tell_news()
         if self._under_way or self._again:
             await self._turns.hear(self._hear_rest, deadline)
-        for give_up in list(self._under_way.values()):
-            give_up()
+        for call in list(self._under_way.values()):
+            call.give_up()
         for peer in self._again:
             self._hear(peer, late())
         if self._expected:

@@ -110,11 +110,17 @@ class Change:
 
     def put(self, table: Table[Row], key: bytes, row: Row) -> None:
         """Set the row at ``key``; the old one stays readable to nobody."""
-        self._edit(table, key, row)
+        at = (table, key)
+        old = table.place(key, row)
+        if at not in self._before:
+            self._before[at] = old
+        self.rows[at] = row
+        if table.has_duties:
+            self.dutiful[at] = row
 
-    def delete(self, table: Table[Row], key: bytes) -> None:
+    def delete(self, table: Table[Any], key: bytes) -> None:
         """Remove the row at ``key``; nothing happens if there is none."""
-        self._edit(table, key, None)
+        self.put(table, key, None)
 
     def emit(self, event: Event) -> None:
         """Say that something happened. It is published once the change is durable."""
@@ -153,15 +159,6 @@ class Change:
         """Put every row back as it was."""
         for (table, key), row in self._before.items():
             table.place(key, row)
-
-    def _edit(self, table: Table[Any], key: bytes, row: Any) -> None:
-        at = (table, key)
-        old = table.place(key, row)
-        if at not in self._before:
-            self._before[at] = old
-        self.rows[at] = row
-        if table.has_duties:
-            self.dutiful[at] = row
 
 
 class Ledger:

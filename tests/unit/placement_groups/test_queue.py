@@ -10,7 +10,7 @@ from tests.fakes.group_world import group_id
 from trio_gcs.generated.ray.common_pb2 import Bundle
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats as Stats
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupTableData as Row
-from trio_gcs.managers.placement_groups.group import Group
+from trio_gcs.managers.placement_groups.group import Group, group_of
 from trio_gcs.managers.placement_groups.queue import Backoff, Queue
 from trio_gcs.store.ledger import Ledger
 from trio_gcs.store.memory import MemoryStore
@@ -19,7 +19,7 @@ from trio_gcs.store.memory import MemoryStore
 def group(number: int, state: Row.PlacementGroupState = Row.PENDING) -> Group:
     bundle = Bundle(unit_resources={"CPU": 1})
     bundle.bundle_id.placement_group_id = group_id(number)
-    return Group(Row(placement_group_id=group_id(number), state=state), (bundle.SerializeToString(),), (b"",))
+    return group_of(Row(placement_group_id=group_id(number), state=state, bundles=[bundle]))
 
 
 class Played:

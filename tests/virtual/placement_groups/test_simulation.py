@@ -204,10 +204,10 @@ async def at_once(turns: Turns, peer: bytes, subject: bytes, call):
     return await turns.heard(call)
 
 
-def never_taken(turns: Turns, peer: bytes, subject: bytes) -> bool:
-    """Let a call begin whether or not another one is under way."""
-    turns._waiting[peer, subject] = []
-    return True
+def never_taken(turns: Turns, peers: Iterable[bytes], subject: bytes) -> list[bytes]:
+    """Let calls begin whether or not others are under way."""
+    turns._waiting.update({(peer, subject): [] for peer in peers})
+    return list(peers)
 
 
 def nobody_waits(turns: Turns, peer: bytes, subject: bytes) -> None:
@@ -228,8 +228,8 @@ async def not_heard_out(volley: Volley, deadline: float) -> None:
             while volley._expected:
                 await volley._hear_news()
     finally:
-        for give_up in list(volley._under_way.values()):
-            give_up()
+        for call in list(volley._under_way.values()):
+            call.give_up()
     volley._tell_news()
 
 
@@ -251,7 +251,7 @@ Patch = tuple[type, str, object]
 MUTANTS: dict[str, tuple[Patch, ...]] = {
     "calls take no turns": (
         (Turns, "take", at_once),
-        (Turns, "claim", never_taken),
+        (Turns, "claim_all", never_taken),
         (Turns, "pass_on", nobody_waits),
     ),
     "calls are not heard to the end": ((Turns, "heard", not_heard), (Volley, "_hear_out", not_heard_out)),

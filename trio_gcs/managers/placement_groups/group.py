@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from trio_gcs.generated.ray.common_pb2 import Bundle, PlacementGroupSpec
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats, PlacementGroupTableData
-from trio_gcs.ids import is_nil
+from trio_gcs.ids import NodeID, is_nil
 from trio_gcs.managers.placement_groups.rows import copied, index_of, need_of
 from trio_gcs.octets import embedder
 from trio_gcs.scheduling.resources import Amounts
@@ -32,12 +32,15 @@ _FRAME_BYTES = 2  # that a bundle, or its node, has around it; of a large bundle
 class Group(NamedTuple):
     """``head`` is the row but for its bundles. Of each bundle there are its octets, without node, and its node, or ``b""``.
 
+    ``bundle_bytes`` is the size of all those octets.
+
     It is frozen as rows are: a group that changes is another one, with a copy of the head.
     """
 
     head: Row
     bundles: tuple[bytes, ...]
     nodes: tuple[bytes, ...]
+    bundle_bytes: int
 
     @property
     def is_registered(self) -> bool:
@@ -77,14 +80,14 @@ class Group(NamedTuple):
 
     def edited(self) -> Group:
         """The same group with a copy of its head, which may be edited until somebody else has it."""
-        return Group(copied(self.head), self.bundles, self.nodes)
+        return Group(copied(self.head), self.bundles, self.nodes, self.bundle_bytes)
 
     def placed(self, nodes: Mapping[int, bytes]) -> Group:
         """The same group with nodes for these bundles; none is ``b""``."""
         placed = list(self.nodes)
         for index, node_id in nodes.items():
             placed[index] = node_id
-        return Group(self.head, self.bundles, tuple(placed))
+        return Group(self.head, self.bundles, tuple(placed), self.bundle_bytes)
 
     def row(self) -> Row:
         """The group in Ray's words."""
@@ -104,9 +107,9 @@ class Group(NamedTuple):
 
     def ByteSize(self) -> int:
         """The size of the wire form, but for an octet a bundle: where the past is limited, each change is weighed."""
-        octets = sum(map(len, self.bundles)) + sum(map(len, self.nodes))
-        frames = 2 * len(self.nodes) - self.nodes.count(b"")
-        return self.head.ByteSize() + octets + _FRAME_BYTES * frames
+        count = len(self.nodes)
+        placed = count - self.nodes.count(b"")
+        return self.head.ByteSize() + self.bundle_bytes + _FRAME_BYTES * count + (NodeID.SIZE + _FRAME_BYTES) * placed
 
 
 def born(spec: PlacementGroupSpec, namespace: str, now_ms: int) -> Group:
@@ -129,7 +132,7 @@ def born(spec: PlacementGroupSpec, namespace: str, now_ms: int) -> Group:
     )
     group_id = spec.placement_group_id
     bundles = tuple([_octets_of(bundle, group_id, index) for index, bundle in enumerate(spec.bundles)])
-    return Group(head, bundles, (b"",) * len(bundles))
+    return Group(head, bundles, (b"",) * len(bundles), sum(map(len, bundles)))
 
 
 def _octets_of(bundle: Bundle, group_id: bytes, index: int) -> bytes:
@@ -149,7 +152,8 @@ def group_of(row: Row) -> Group:
         bundle.ClearField("node_id")
     bundles = tuple([bundle.SerializeToString() for bundle in row.bundles])
     row.ClearField("bundles")
-    return Group(copied(row), bundles, nodes)  # a copy, since what was cleared is held in memory as long as its message
+    head = copied(row)  # what was cleared is held in memory as long as its message
+    return Group(head, bundles, nodes, sum(map(len, bundles)))
 
 
 CODEC = Codec[Group](

@@ -17,15 +17,23 @@ BundleRequest = (
 )
 
 
+class UnderWay(Protocol):
+    """A call that was begun."""
+
+    def give_up(self) -> None:
+        """End it, since it took too long."""
+        ...
+
+
 class Raylets(Protocol):
     """Calls to raylets, by node. Each raises ``RemoteError``, or ``RemoteGone`` once the node is dead."""
 
     def begin(
-        self, kind: type[BundleRequest], node_id: bytes, octets: bytes, hear: Callable[[bytes, Any], None]
-    ) -> Callable[[], None] | None:
-        """Ask once and at once what these octets of a request say, and tell ``hear`` what came of it, by node.
+        self, kind: type[BundleRequest], requests: Mapping[bytes, bytes], hear: Callable[[bytes, Any], None]
+    ) -> Mapping[bytes, UnderWay]:
+        """Ask once and at once what these octets of requests say, by node, and tell ``hear`` what came of each.
 
-        Returns how to give up; None if it cannot be asked at once.
+        Returns the calls; a node that is not among them cannot be asked at once.
         """
         ...
 
@@ -70,7 +78,7 @@ class Turns(Protocol):
         subject: bytes,
         requests: Mapping[bytes, Request],
         *,
-        begin: Callable[[bytes, Request, Callable[[bytes, Any], None]], Callable[[], None] | None],
+        begin: Callable[[Mapping[bytes, Request], Callable[[bytes, Any], None]], Mapping[bytes, UnderWay]],
         ask: Callable[[bytes, Request], Awaitable[Any]],
         tell: Callable[[Answers], None],
         send: Callable[[], None] | None = None,
