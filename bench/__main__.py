@@ -92,10 +92,10 @@ def placement_groups(pair: Pair, only: str, share: float) -> list[Row]:
     if only not in "placement groups":
         return []
     rows = []
-    with both(pair) as servers, raylets.running(groups.NODE_COUNT) as ports:
-        for server in servers:
-            groups.prepare(server, ports)
-        for bundles, count in ((1, 2000), (groups.NODE_COUNT, 400)):
+    for bundles, count in ((1, 2000), (groups.NODE_COUNT, 400)):
+        with both(pair) as servers, raylets.running(groups.NODE_COUNT) as ports:
+            for server in servers:
+                groups.prepare(server, ports)
             name = f"placement groups, {bundles} bundle{'s' if bundles > 1 else ''} each, 2PC over sockets"
             rows.append(compare(name, _groups(bundles, max(int(count * share), 20)), servers))
     return rows

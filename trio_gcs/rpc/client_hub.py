@@ -19,7 +19,7 @@ from trio_gcs.rpc.client_link import Link
 from trio_gcs.wire.client_connection import ClientConnection
 
 # Most replies are small, and so small a piece of memory is at hand; what is more is read at once besides.
-_READ_BYTES: Final = 896
+_READ_BYTES: Final = 448
 _READ_BYTES_MAX: Final = 65_536
 _LINKS_A_TURN: Final = 64
 _CLOSED: Final = "the connection was closed by this side"

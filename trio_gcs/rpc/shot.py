@@ -61,7 +61,7 @@ class Shot(Call):
     __slots__ = ("_hear", "_key", "_link", "_peer", "_shape")
 
     def __init__(self, peer: Peer, link: Link, shape: Shape, key: bytes, hear: Hear) -> None:
-        super().__init__()
+        super().__init__([])
         self._peer = peer
         self._link = link
         self._shape = shape
