@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,19 @@ from trio_gcs.config import wall_clock_ms
 from trio_gcs.errors import StartError, StoreError
 from trio_gcs.launch.files import EVENT_LOG
 
+_NURSERIES_MAX = 100  # nurseries stand in nurseries, and a traceback of Python ends after ten
+
 
 def cause_in_one_line(error: BaseException) -> str | None:
     """What to tell a person; None when the error is a bug, which only its traceback explains."""
     causes = list(_leaves(error))
     if not all(isinstance(cause, StartError | StoreError) for cause in causes):
         return None
-    return "; ".join(dict.fromkeys(" ".join(str(cause).split()) for cause in causes))
+    return _in_one_line(map(str, causes))
+
+
+def _in_one_line(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(" ".join(text.split()) for text in texts))
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -47,8 +53,9 @@ class Teller:
         """Say why the daemon ends."""
         cause = cause_in_one_line(error)
         if cause is None:
-            traceback.print_exception(error)
-            cause = f"ended by a bug: {type(error).__name__}: {error}"
+            whole = traceback.TracebackException.from_exception(error, max_group_depth=_NURSERIES_MAX)
+            sys.stderr.writelines(whole.format())
+            cause = f"ended by a bug: {_in_one_line(f'{type(bug).__name__}: {bug}' for bug in _leaves(error))}"
         sys.stderr.write(f"{self.program}: {cause}\n")
         sys.stderr.flush()
         if self.in_log:

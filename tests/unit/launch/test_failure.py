@@ -30,7 +30,17 @@ def test_a_bug_keeps_its_traceback(capsys):
     Teller(program="gcs_server").tell(error)
     told = capsys.readouterr().err
     assert "KeyError: 'x'" in told
-    assert told.endswith("gcs_server: ended by a bug: ExceptionGroup: a (2 sub-exceptions)\n")
+    assert told.endswith("gcs_server: ended by a bug: StartError: port taken; KeyError: 'x'\n")
+
+
+def test_a_bug_is_told_from_however_deep_among_the_nurseries_it_came(capsys):
+    error: Exception = ValueError("the\nbug")
+    for _ in range(20):
+        error = ExceptionGroup("a nursery", [error])
+    Teller(program="gcs_server").tell(error)
+    told = capsys.readouterr().err
+    assert "max_group_depth" not in told
+    assert told.endswith("gcs_server: ended by a bug: ValueError: the bug\n")
 
 
 def test_the_end_is_told_on_standard_error_in_the_log_and_in_the_event_log(tmp_path, capsys, log):
