@@ -210,8 +210,5 @@ class FakeWorkers(Switchboard, Workers):
         Switchboard.__init__(self)
         Workers.__init__(self, FakeRaylets() if raylets is None else raylets, GcsConfig())
 
-    def _worker(self, address) -> FakeWorker:
-        worker = self._peers.get(address.worker_id)
-        if worker is None:
-            worker = self._peers[address.worker_id] = FakeWorker(address.worker_id, address.node_id, self)
-        return worker
+    def _made(self, address) -> FakeWorker:
+        return FakeWorker(address.worker_id, address.node_id, self)

@@ -91,6 +91,7 @@ LEASES = {
     "a worker of a node with half an id": grant(node_id=b"abc"),
     "a worker of a node that nobody knows": grant(node_id=b"\x77" * 28),
     "a worker of the other node": grant(node_id=NODES[GOOD]),
+    "the worker of the other node as its own": grant(worker_id=WORKERS[GOOD]),
     "a worker at no address": grant(host="", port=0),
     "a worker at an address that makes no sense": grant(host="a\0b", port=-1),
     "a worker at port 70000": grant(port=70_000),

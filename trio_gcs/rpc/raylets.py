@@ -25,15 +25,12 @@ AddressOf = Callable[[bytes], tuple[str, int] | None]
 BundleRequest = (
     pb.PrepareBundleResourcesRequest | pb.CommitBundleResourcesRequest | pb.RemovePlacementGroupBundlesRequest
 )
-# The calls that are made to many raylets at once, by what is asked.
-_SHAPES: Final = {
-    request: Shape(f"/ray.rpc.NodeManagerService/{name}", reply)
-    for name, request, reply in (
-        ("PrepareBundleResources", pb.PrepareBundleResourcesRequest, pb.PrepareBundleResourcesReply),
-        ("CommitBundleResources", pb.CommitBundleResourcesRequest, pb.CommitBundleResourcesReply),
-        ("RemovePlacementGroupBundles", pb.RemovePlacementGroupBundlesRequest, pb.RemovePlacementGroupBundlesReply),
-    )
-}
+# The calls that are made to many raylets at once: what is asked, and what is answered.
+_MADE_AT_ONCE: Final = (
+    ("PrepareBundleResources", pb.PrepareBundleResourcesRequest, pb.PrepareBundleResourcesReply),
+    ("CommitBundleResources", pb.CommitBundleResourcesRequest, pb.CommitBundleResourcesReply),
+    ("RemovePlacementGroupBundles", pb.RemovePlacementGroupBundlesRequest, pb.RemovePlacementGroupBundlesReply),
+)
 
 
 class Raylet(Peer):
@@ -62,6 +59,9 @@ class Raylets(Pool[bytes, Raylet]):
         """`token` goes with every call, if there is one. `open_channel` is for tests."""
         super().__init__(config, token, open_channel)
         self._address_of = address_of
+        self._shapes = {
+            request: Shape(f"/ray.rpc.NodeManagerService/{name}", reply) for name, request, reply in _MADE_AT_ONCE
+        }
         self.patience = Patience(
             config.peer_retry_period_s, config.raylet_unavailable_min_s, config.raylet_unavailable_max_s
         )
@@ -87,9 +87,9 @@ class Raylets(Pool[bytes, Raylet]):
     def begin(self, kind: type[BundleRequest], requests: Mapping[bytes, bytes], hear: Hear) -> dict[bytes, Shot]:
         """Ask once, without a task, each raylet to which we are connected; returns the calls. See `rpc/volley`.
 
-        `requests` are the octets of requests of this kind, by node; `hear` is told the node with the answer.
+        `requests` are the octets of requests of this kind, by node; `hear` is told the node with the answer, later.
         """
-        shape = _SHAPES[kind]
+        shape = self._shapes[kind]
         begun = {}
         for node_id, octets in requests.items():
             raylet = self._peers.get(node_id)

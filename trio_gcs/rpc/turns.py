@@ -53,8 +53,9 @@ class Turns:
     ) -> None:
         """Send each peer its request in turn, all at once, and hear every answer.
 
-        ``begin`` opens calls that need no task, where that can be; ``ask`` is the way that always works. ``tell`` is called with replies and errors by peer, as they come, all that came together in one. ``send``
-        lets out at once what was begun, which pays where nobody else is about to call the same peers.
+        ``begin`` opens calls that need no task, where that can be; ``ask`` is the way that always works. ``tell`` is
+        called with replies and errors by peer, as they come, all that came together in one. ``send`` lets out at once
+        what was begun, which pays where nobody else is about to call the same peers.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._stopped:

@@ -35,7 +35,7 @@ class UnderWay(Protocol):
         ...
 
 
-# Opens calls that need no task, where that can be, and returns them by peer.
+# Opens calls that need no task, where that can be, and returns them by peer. They are heard of later, not at once.
 Begin = Callable[[Mapping[bytes, Request], Hear], Mapping[bytes, UnderWay]]
 Ask = Callable[[bytes, Request], Awaitable[Any]]
 Tell = Callable[[Mapping[bytes, Any]], None]
@@ -84,20 +84,12 @@ class Volley(Generic[Request]):
 
     def _fire(self) -> list[bytes]:
         """Open what can be opened at once; returns the peers that are asked in the usual way."""
-        requests = self._requests
-        ours = self._turns.claim_all(requests, self._subject)
-        begun = self._begin(
-            requests if len(ours) == len(requests) else {peer: requests[peer] for peer in ours}, self._hear
-        )
-        for peer, call in begun.items():
-            if peer not in self._answers and peer not in self._again:
-                self._under_way[peer] = call
-        if len(begun) == len(requests):
-            return []
+        ours = self._turns.claim_all(self._requests, self._subject)
+        self._under_way.update(self._begin({peer: self._requests[peer] for peer in ours}, self._hear))
         for peer in ours:
-            if peer not in begun:
+            if peer not in self._under_way:
                 self._turns.pass_on(peer, self._subject)
-        return [peer for peer in requests if peer not in begun]
+        return [peer for peer in self._requests if peer not in self._under_way]
 
     def _hear(self, peer: bytes, answer: Any) -> None:
         """A call that was fired has ended."""

@@ -16,6 +16,9 @@ from trio_gcs.rpc.channel import Channel
 from trio_gcs.rpc.peers import OpenChannel, Patience, Peer, Pool
 from trio_gcs.rpc.raylets import Raylets
 
+# The worker's id, its node's, its host and its port.
+Place = tuple[bytes, bytes, str, int]
+
 
 class Worker(Peer):
     """One core worker and its stub."""
@@ -31,8 +34,11 @@ class Worker(Peer):
         self.core_worker = channel.stub(CoreWorkerServiceStub)
 
 
-class Workers(Pool[bytes, Worker]):
-    """Every worker that we call. Calls raise :class:`RemoteError`, and `RemoteGone` once the worker is dead."""
+class Workers(Pool[Place, Worker]):
+    """Every worker that we call. Calls raise :class:`RemoteError`, and `RemoteGone` once the worker is dead.
+
+    Whoever says of a worker what is another one's id does not get the calls of that one, nor does that one get his.
+    """
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class Workers(Pool[bytes, Worker]):
         """`token` goes with every call, if there is one. `open_channel` is for tests."""
         super().__init__(config, token, open_channel)
         self._raylets = raylets
+        self._places: dict[bytes, set[Place]] = {}  # by the worker's id; more than one if somebody lies
         self.patience = Patience(
             config.peer_retry_period_s, config.worker_unavailable_min_s, config.worker_unavailable_max_s
         )
@@ -63,19 +70,31 @@ class Workers(Pool[bytes, Worker]):
 
     def drop_worker(self, worker_id: bytes) -> None:
         """Forget a worker, since it is dead: its calls raise :class:`RemoteGone`."""
-        self._drop(worker_id)
+        for place in list(self._places.get(worker_id, ())):
+            self._drop(place)
 
     def drop_workers_of(self, node_id: bytes) -> None:
         """Forget all workers of a node, since the node is dead."""
-        for worker_id in [key for key, worker in self._peers.items() if worker.node_id == node_id]:
-            self._drop(worker_id)
+        for place in [place for place, worker in self._peers.items() if worker.node_id == node_id]:
+            self._drop(place)
+
+    def _drop(self, key: Place) -> None:
+        super()._drop(key)
+        places = self._places.get(key[0], set())
+        places.discard(key)
+        if not places:
+            self._places.pop(key[0], None)
 
     def _worker(self, address: Address) -> Worker:
-        worker = self._peers.get(address.worker_id)
+        place = (address.worker_id, address.node_id, address.ip_address, address.port)
+        worker = self._peers.get(place)
         if worker is None or worker.gone:
-            channel = self._open_channel(address.ip_address, address.port)
-            worker = self._peers[address.worker_id] = Worker(channel, self, address)
+            worker = self._peers[place] = self._made(address)
+            self._places.setdefault(address.worker_id, set()).add(place)
         return worker
+
+    def _made(self, address: Address) -> Worker:
+        return Worker(self._open_channel(address.ip_address, address.port), self, address)
 
     async def push_task(self, address: Address, request: pb.PushTaskRequest) -> pb.PushTaskReply:
         """Have a worker run a task, such as an actor's constructor, however long it takes. Asked once."""

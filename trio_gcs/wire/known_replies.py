@@ -28,8 +28,7 @@ _FRAMES: Final = (
 
 def stream_of(octets: bytes) -> int:
     """The number of the stream of the first frame."""
-    number: int = frames.unpack_word(octets, _ID_START)[0]
-    return number
+    return int.from_bytes(octets[_ID_START:_ID_END], "big")
 
 
 class KnownReply(NamedTuple):

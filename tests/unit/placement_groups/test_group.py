@@ -1,5 +1,6 @@
 """A group is what Ray's row says, whatever form its table keeps it in."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,9 +71,25 @@ def test_bundles_move_and_the_group_before_stays_as_it_was() -> None:
     assert after.need_of([0, 1]) == {"CPU": 30_000}
 
 
+@pytest.mark.parametrize("raw", [b"\xff", Row(name="n").SerializeToString()])
+def test_what_is_no_group_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not a PlacementGroupTableData|whose ID is empty"):
+        CODEC.decode(raw)
+
+
 def test_a_node_of_all_ones_is_none() -> None:
     nil = Row(bundles=[Bundle(node_id=b"\xff" * 28)])
     assert group_of(nil).nodes == (b"",)
+
+
+def test_a_stored_bundle_that_does_not_say_which_it_is_is_the_one_that_stands_there() -> None:
+    bare = Row(
+        placement_group_id=group_id(1), bundles=[Bundle(), Bundle(unit_resources={"CPU": 1}), Bundle(node_id=b"n" * 28)]
+    )
+    row = group_of(bare).row()
+    assert [bundle.bundle_id.bundle_index for bundle in row.bundles] == [0, 1, 2]
+    assert {bundle.bundle_id.placement_group_id for bundle in row.bundles} == {group_id(1)}
+    assert [bundle.node_id for bundle in row.bundles] == [b"", b"", b"n" * 28]
 
 
 def test_a_request_is_left_as_it_is_and_what_is_wrong_in_it_is_not_taken_over() -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from trio_gcs.generated.ray.common_pb2 import Bundle, PlacementGroupSpec
 from trio_gcs.generated.ray.gcs_pb2 import PlacementGroupStats, PlacementGroupTableData
-from trio_gcs.ids import NodeID, is_nil
+from trio_gcs.ids import NodeID, PlacementGroupID, is_nil
 from trio_gcs.managers.placement_groups.rows import copied, index_of, need_of
 from trio_gcs.octets import embedder
 from trio_gcs.scheduling.resources import Amounts
@@ -136,7 +136,7 @@ def born(spec: PlacementGroupSpec, namespace: str, now_ms: int) -> Group:
 
 
 def _octets_of(bundle: Bundle, group_id: bytes, index: int) -> bytes:
-    """Whatever the request says, nothing of it is placed, and a bundle's index is where it stands in the list."""
+    """Whatever a request says, nothing of it is placed, and a bundle's index is where it stands in the list."""
     if bundle.node_id or index_of(bundle) != index or bundle.bundle_id.placement_group_id != group_id:
         bundle = copied(bundle)
         bundle.ClearField("node_id")
@@ -147,16 +147,21 @@ def _octets_of(bundle: Bundle, group_id: bytes, index: int) -> bytes:
 
 def group_of(row: Row) -> Group:
     """A row of Ray as a group; the row is taken over, and is no more to be used."""
+    group_id = row.placement_group_id
     nodes = tuple([b"" if is_nil(bundle.node_id) else bundle.node_id for bundle in row.bundles])
     for bundle in row.bundles:
         bundle.ClearField("node_id")
-    bundles = tuple([bundle.SerializeToString() for bundle in row.bundles])
+    bundles = tuple([_octets_of(bundle, group_id, index) for index, bundle in enumerate(row.bundles)])
     row.ClearField("bundles")
     head = copied(row)  # what was cleared is held in memory as long as its message
     return Group(head, bundles, nodes, sum(map(len, bundles)))
 
 
-CODEC = Codec[Group](
-    encode=lambda group: group.SerializeToString(),
-    decode=lambda raw: group_of(_MESSAGE.decode(raw)),
-)
+def _read(raw: bytes) -> Group:
+    row = _MESSAGE.decode(raw)
+    if len(row.placement_group_id) != PlacementGroupID.SIZE:
+        raise ValueError(f"a placement group whose ID is {row.placement_group_id.hex() or 'empty'}")
+    return group_of(row)
+
+
+CODEC = Codec[Group](encode=lambda group: group.SerializeToString(), decode=_read)
