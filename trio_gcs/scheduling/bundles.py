@@ -8,6 +8,7 @@ per kind of bundle. A uniform cluster is then a handful of groups, however large
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from heapq import heapify, heappop, heappush
@@ -208,17 +209,27 @@ class _Kind:
         self.request = request
         self.terms = tuple((places[name], amount) for name, amount in request.need.items())
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it asks for something, and for less than nothing of nothing."""
+        return bool(self.terms) and all(amount > 0 for _, amount in self.terms)
+
     def score(self, looks: _Looks) -> float:
         """As :func:`score`, and -1 where the labels are wrong."""
+        left = self.left_of(looks.amounts)
+        if left >= 0 and self.request.selector and not satisfies(dict(looks.labels), self.request.selector):
+            return -1.0
+        return left
+
+    def left_of(self, amounts: Sequence[int]) -> float:
+        """As :func:`score`: the sum of the shares that are left of these amounts, and -1 where they are too little."""
         left = 0.0
         for at, amount in self.terms:
-            have = looks.amounts[at]
+            have = amounts[at]
             if have < amount:
                 return -1.0
             if have:
                 left += (have - amount) / have
-        if self.request.selector and not satisfies(dict(looks.labels), self.request.selector):
-            return -1.0
         return left
 
     def taken_from(self, looks: _Looks) -> _Looks:
@@ -230,15 +241,19 @@ class _Kind:
 
 
 class _Pool:
-    """Nodes by their looks, and for each kind of bundle a heap of looks, best first.
+    """Nodes by their looks, and for each kind of bundle that comes more than once a heap of looks, best first.
 
-    A heap may hold looks that no node has any more; they are dropped when they come up.
+    A heap may hold looks that no node has any more; they are dropped when they come up. A kind that comes once is not
+    worth a heap: its best looks are searched for among those that have most of one of its resources.
     """
 
     def __init__(self, kinds: Sequence[_Kind], candidates: Candidates) -> None:
         names = list(dict.fromkeys(name for kind in kinds for name in kind.request.need))
         label_keys = sorted({part.key for kind in kinds for part in kind.request.selector})
         self._heaps: dict[_Kind, list[tuple[float, int, _Looks]]] = {}
+        self._rare = {kind for kind, times in Counter(kinds).items() if times == 1 and kind.is_plain}
+        self._by_amount: dict[int, list[_Looks]] = {}  # for a resource's place, all looks, those with most of it last
+        self._ages: dict[_Looks, int] = {}  # which of the looks in there come first
         self._count = 0
         alike: dict[tuple[tuple[int, ...], tuple[tuple[str, str], ...]], list[bytes]] = {}
         for node_id, looks in zip(candidates, _looks_of(candidates.values(), names, label_keys), strict=True):
@@ -256,6 +271,7 @@ class _Pool:
             nodes.append(node_id)
             return
         self._nodes[looks] = [node_id]
+        self._by_amount.clear()
         for kind, heap in self._heaps.items():
             entry = self._entry(kind, looks)
             if entry is not None:
@@ -263,6 +279,9 @@ class _Pool:
 
     def take(self, kind: _Kind) -> tuple[bytes, _Looks] | None:
         """Take out the best node for a bundle; None if it fits nowhere."""
+        if kind in self._rare:
+            best = self._best(kind)
+            return None if best is None else self._take(best)
         heap = self._heaps.get(kind)
         if heap is None:
             entries = [self._entry(kind, looks) for looks in self._nodes]
@@ -270,15 +289,54 @@ class _Pool:
             heapify(heap)
         while heap:
             looks = heap[0][2]
-            nodes = self._nodes.get(looks)
-            if nodes is None:
-                heappop(heap)
-                continue
-            node_id = nodes.pop()
-            if not nodes:
-                del self._nodes[looks]
-            return node_id, looks
+            if looks in self._nodes:
+                return self._take(looks)
+            heappop(heap)
         return None
+
+    def _take(self, looks: _Looks) -> tuple[bytes, _Looks]:
+        nodes = self._nodes[looks]
+        node_id = nodes.pop()
+        if not nodes:
+            del self._nodes[looks]
+        return node_id, looks
+
+    def _best(self, kind: _Kind) -> _Looks | None:
+        """The looks with the highest score, the first of them if there are more; None if the bundle fits nowhere.
+
+        The score of a plain kind grows with each amount. So once the looks that have most of one resource or another have been seen, the
+        others are no better than what would have as much of each as the last ones seen.
+        """
+        columns = [self._column(at) for at, _ in kind.terms]
+        best: _Looks | None = None
+        best_score = 0.0
+        seen: set[int] = set()
+        edge = list(next(iter(self._nodes)).amounts) if self._nodes else []
+        for row in zip(*map(reversed, columns), strict=False):  # the shortest column has all that are left, too
+            for (at, _), looks in zip(kind.terms, row, strict=True):
+                edge[at] = looks.amounts[at]
+                if id(looks) in seen:
+                    continue
+                seen.add(id(looks))
+                points = kind.score(looks)
+                if points < best_score or looks not in self._nodes:
+                    continue
+                is_first = best is None or self._ages[looks] < self._ages[best]
+                if best is None or points > best_score or (points == best_score and is_first):
+                    best, best_score = looks, points
+            if kind.left_of(edge) < best_score:
+                break
+        return best
+
+    def _column(self, at: int) -> list[_Looks]:
+        if not self._by_amount:
+            self._ages = {looks: age for age, looks in enumerate(self._nodes)}
+        column = self._by_amount.get(at)
+        if column is None:
+            column = self._by_amount[at] = sorted(self._nodes, key=lambda looks: looks.amounts[at])
+        while column and column[-1] not in self._nodes:
+            column.pop()
+        return column
 
     def _entry(self, kind: _Kind, looks: _Looks) -> tuple[float, int, _Looks] | None:
         points = kind.score(looks)
