@@ -160,6 +160,7 @@ async def layer(*services: Serve) -> AsyncIterator[None]:
             for serve in services:
                 scope = trio.CancelScope()
                 await nursery.start(_run_in, scope, serve)
+                await trio.lowlevel.checkpoint_if_cancelled()  # nobody can be shielded who is being cancelled already
                 scope.shield = True
                 scopes.append(scope)
             yield

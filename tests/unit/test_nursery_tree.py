@@ -55,3 +55,17 @@ async def test_a_failure_does_not_wait_for_a_service_that_never_begins(autojump_
         async with layer(Service(log, "failing", fails_after_s=1)), layer(Service(log, "mute", begins=False)):
             raise AssertionError("never gets here")
     assert log[-1] == "failing ends" or "mute ends" in log
+
+
+async def test_what_is_cancelled_while_it_starts_is_not_shielded_from_that() -> None:
+    async def serve(task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        outer.cancel()
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    entered = False
+    with trio.CancelScope() as outer:
+        async with layer(serve):
+            entered = True
+    assert outer.cancelled_caught
+    assert not entered

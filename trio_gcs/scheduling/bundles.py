@@ -304,8 +304,8 @@ class _Pool:
     def _best(self, kind: _Kind) -> _Looks | None:
         """The looks with the highest score, the first of them if there are more; None if the bundle fits nowhere.
 
-        The score of a plain kind grows with each amount. So once the looks that have most of one resource or another have been seen, the
-        others are no better than what would have as much of each as the last ones seen.
+        The score of a plain kind grows with each amount. So once the looks that have most of one resource or another have
+        been seen, the others are no better than what would have as much of each as the last ones seen.
         """
         columns = [self._column(at) for at, _ in kind.terms]
         best: _Looks | None = None
