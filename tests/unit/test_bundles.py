@@ -270,6 +270,15 @@ def test_what_is_placed_fits_together(nodes: Candidates, bundles: list[Request],
             assert nodes[node_id].labels[key] == placement.topology_value
 
 
+def quickest_s(wish: Wish, views: Candidates) -> float:
+    took_s = []
+    for _ in range(5):
+        begun = perf_counter()
+        assert place(wish, views.items()).outcome is Outcome.PLACED
+        took_s.append(perf_counter() - begun)
+    return min(took_s)
+
+
 @pytest.mark.parametrize("strategy", ALL)
 def test_a_hundred_bundles_on_a_thousand_nodes_take_milliseconds(strategy: int) -> None:
     total = {"CPU": 64 * UNITS, "memory": 1 << 50, "GPU": 8 * UNITS}
@@ -280,12 +289,7 @@ def test_a_hundred_bundles_on_a_thousand_nodes_take_milliseconds(strategy: int) 
         for number in range(1000)
     }
     wish = Wish(strategy, [bundle(0.5, memory=1), bundle(0.25, GPU=0.01)] * 50)
-    took_s = []
-    for _ in range(5):
-        begun = perf_counter()
-        assert place(wish, views.items()).outcome is Outcome.PLACED
-        took_s.append(perf_counter() - begun)
-    assert min(took_s) < 0.010
+    assert quickest_s(wish, views) < 0.010
 
 
 @pytest.mark.parametrize("strategy", ALL)
@@ -301,12 +305,7 @@ def test_nor_do_a_hundred_different_ones_on_a_thousand_nodes_of_which_no_two_are
         for number in range(1000)
     }
     wish = Wish(strategy, [bundle(0.1 + number / 1000, memory=1 + number) for number in range(100)])
-    took_s = []
-    for _ in range(5):
-        begun = perf_counter()
-        assert place(wish, views.items()).outcome is Outcome.PLACED
-        took_s.append(perf_counter() - begun)
-    assert min(took_s) < 0.010
+    assert quickest_s(wish, views) < 0.010
 
 
 def test_an_implicit_resource_is_there_without_being_named() -> None:

@@ -17,6 +17,7 @@ from trio_gcs.errors import RemoteError, RemoteGone
 from trio_gcs.rpc.codec import reader
 from trio_gcs.wire.client_call import Call
 from trio_gcs.wire.client_reply import DEADLINE_EXCEEDED, Outcome
+from trio_gcs.wire.known_replies import REPLY_BYTES_MAX
 
 if TYPE_CHECKING:
     from trio_gcs.rpc.client_link import Link
@@ -41,18 +42,20 @@ class Shape:
     def reply(self, messages: Sequence[bytes]) -> Any:
         """What a call was answered that ended well, or an error if that makes no sense.
 
-        A reply is frozen: peers who agree say the same, and so it is read but once.
+        A reply is frozen: peers who agree say the same small thing, and so it is read but once.
         """
         if len(messages) != 1:
             return RemoteError(Status.INTERNAL.value, f"{len(messages)} messages in a unary reply")
         octets = messages[0]
-        if octets != self._octets:
-            try:
-                self._reply = self._read(octets)
-            except (DecodeError, ValueError) as error:
-                return RemoteError(Status.INTERNAL.value, f"the reply cannot be read: {error}")
-            self._octets = octets
-        return self._reply
+        if octets == self._octets:
+            return self._reply
+        try:
+            reply = self._read(octets)
+        except (DecodeError, ValueError) as error:
+            return RemoteError(Status.INTERNAL.value, f"the reply cannot be read: {error}")
+        if len(octets) <= REPLY_BYTES_MAX:
+            self._octets, self._reply = octets, reply
+        return reply
 
 
 class Shot(Call):
