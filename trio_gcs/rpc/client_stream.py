@@ -164,9 +164,7 @@ class ClientStream(Call, Generic[Request, Answer]):
             if not self.messages:
                 return None
         else:
-            while self.outcome is None or self.refused:
-                if self.refused and not await self._sent_again():
-                    break
+            while await self._goes_on():
                 await self._heard()
             self._raise_unless_fine()
             if len(self.messages) != 1:
@@ -186,9 +184,7 @@ class ClientStream(Call, Generic[Request, Answer]):
         self._check_sent()
         if not self.ended:
             raise ProtocolError("the last message was not sent")
-        while self.outcome is None or self.refused:
-            if self.refused and not await self._sent_again():
-                break
+        while await self._goes_on():
             await self._heard()
             if self._cardinality.server_streaming and self.messages and self.outcome is None:
                 assert self._link is not None, "checked above"
@@ -265,6 +261,12 @@ class ClientStream(Call, Generic[Request, Answer]):
         link.flush()
         if self.unsent and self._cardinality.client_streaming:
             await self._sent()
+
+    async def _goes_on(self) -> bool:
+        """Whether the outcome is yet to come. A request that may be sent again is; that can be refused on the spot, too."""
+        while self.refused and await self._sent_again():
+            pass
+        return self.outcome is None
 
     async def _sent_again(self) -> bool:
         """Send a unary request once more, after a refusal that proves that the server has not looked at it."""
