@@ -122,7 +122,7 @@ class Network:
 
     # The calls.
 
-    def begin(self, kind, requests, hear):
+    def begin(self, kind, requests, hear, *, at_once=False):
         """As the real client: where there is a connection, and that is for the dice to say."""
         begun = {node_id: self._begin(kind, node_id, octets, hear) for node_id, octets in requests.items()}
         return {node_id: call for node_id, call in begun.items() if call is not None}
@@ -158,9 +158,6 @@ class Network:
 
         self.nursery.start_soon(call)
         return SimpleNamespace(give_up=give_up)
-
-    def send_now(self):
-        """What was begun is on its way."""
 
     async def prepare_bundle_resources(self, node_id, request):
         if self._happens("no room"):

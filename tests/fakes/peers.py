@@ -147,7 +147,7 @@ class _FakePeer:
     async def persist(self, method, request):
         return await self._take(method, request, repeats=True)
 
-    def begin(self, shape, key, octets, hear) -> None:
+    def begin(self, shape, key, octets, hear, *, at_once) -> None:
         """Tests see tasks: nothing begins without one."""
 
     def drop(self) -> None:

@@ -22,6 +22,9 @@ from trio_gcs.wire.client_connection import ClientConnection
 _READ_BYTES: Final = 448
 _READ_BYTES_MAX: Final = 65_536
 _LINKS_A_TURN: Final = 64
+# Each arrival is told of once; until all is read, the kernel need not look at the socket again.
+_NEWS: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+_HUNG_UP: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _CLOSED: Final = "the connection was closed by this side"
 
 
@@ -58,7 +61,7 @@ class ClientHub:
     def add(self, link: SocketLink) -> None:
         """Begin to move the octets of a link."""
         self._links[link.fd] = link
-        self._epoll.register(link.fd, select.EPOLLIN)
+        self._epoll.register(link.fd, _NEWS)
 
     def remove(self, link: SocketLink) -> None:
         """Leave a link alone, and close its socket."""
@@ -69,8 +72,8 @@ class ClientHub:
             link.end()
 
     def watch(self, link: SocketLink, *, writable: bool) -> None:
-        """Wait, besides for what a socket brings, for it to take more."""
-        self._epoll.modify(link.fd, select.EPOLLIN | select.EPOLLOUT if writable else select.EPOLLIN)
+        """Be told of what a socket brings, also of what it has by now; and, if asked for, when it takes more."""
+        self._epoll.modify(link.fd, _NEWS | select.EPOLLOUT if writable else _NEWS)
 
     def send_soon(self, link: SocketLink) -> None:
         """Send what a link has when the tasks that run now have had their turn."""
@@ -78,12 +81,6 @@ class ClientHub:
         if self._sender is not None:
             reschedule(self._sender)
             self._sender = None
-
-    def send_now(self) -> None:
-        """Send what the links have, without a wait for others who may have something to say."""
-        due, self._due = self._due, []
-        for link in due:
-            link.send()
 
     async def _keep_alive(self) -> None:
         """Ping all that have calls at once, since servers take pings without calls for abuse; end those that are silent."""
@@ -112,7 +109,7 @@ class ClientHub:
                     if link is None:
                         continue
                     if events & ~select.EPOLLOUT:
-                        link.read()
+                        link.read(hung_up=bool(events & _HUNG_UP))
                     if events & select.EPOLLOUT:
                         link.send()
 
@@ -125,7 +122,9 @@ class ClientHub:
             if not self._due:
                 self._sender = current_task()
                 await wait_task_rescheduled(forget)
-            self.send_now()
+            due, self._due = self._due, []
+            for link in due:
+                link.send()
 
 
 class SocketLink(Link):
@@ -177,22 +176,31 @@ class SocketLink(Link):
             self._is_due = True
             self._hub.send_soon(self)
 
-    def read(self) -> None:
-        """Take what has arrived."""
+    def read(self, *, hung_up: bool) -> None:
+        """Take what has arrived; ``hung_up`` says that there is an end, too."""
         connection = self.connection
+        is_more = hung_up
         try:
             octets = self.sock.recv(_READ_BYTES)
             if len(octets) == _READ_BYTES:
                 octets += self._more()
+                is_more = True
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             connection.lost(f"the connection broke: {error}")
         else:
-            if octets:
+            known = connection.receive_known(octets)
+            if known is not None:
+                known.wake()
+                if connection.can_open and not connection.out and not hung_up:
+                    return
+            elif octets:
                 connection.receive(octets)
             else:
                 connection.lost("the server closed the connection")
+        if is_more and connection.closed is None:
+            self._hub.watch(self, writable=self._blocked)
         self.flush()
         if self._begun is not None and (connection.greeted or self.is_over):
             self._begun.set()
@@ -208,6 +216,21 @@ class SocketLink(Link):
         self._is_due = False
         if self.ended:
             return
+        self._push()
+        connection = self.connection
+        if connection.woken:
+            self.flush()
+        if not connection.can_open and self.is_over and not self._unsent:
+            self._hub.remove(self)
+
+    def send_at_once(self) -> None:
+        """Send now. Calls that end because that fails hear of it later: whoever calls is not done yet."""
+        self._push()
+        if self.connection.woken:
+            self.send_soon()
+
+    def _push(self) -> None:
+        """Give the socket what it takes. If that fails the connection is over, and its calls have news."""
         connection = self.connection
         try:
             while self._unsent or connection.out:
@@ -225,9 +248,6 @@ class SocketLink(Link):
             self._unsent = b""
             connection.lost(f"the connection broke: {error}")
             connection.take_output()
-            self.flush()
-        if self.is_over:
-            self._hub.remove(self)
-        elif self._blocked:
+        if self._blocked:
             self._blocked = False
             self._hub.watch(self, writable=False)

@@ -33,6 +33,10 @@ class Link(ABC):
     def send_soon(self) -> None:
         """Send what the connection has to say, once all tasks of this wake-up have had their say."""
 
+    def send_at_once(self) -> None:
+        """Send it now where that can be, for a caller who knows that nobody else is about to call this peer."""
+        self.send_soon()
+
     def flush(self) -> None:
         """Wake the callers that have news and, when there is anything to send, whoever sends."""
         connection = self.connection

@@ -76,8 +76,11 @@ class Peer:
         """Call once. Raises :class:`RemoteError` with what went wrong."""
         return await self._until_dropped(partial(_once, method, request, timeout_s))
 
-    def begin(self, shape: Shape, key: bytes, octets: bytes, hear: Hear) -> Shot | None:
-        """Call once, without a task, if there is a connection; None, and nothing was sent, if there is none."""
+    def begin(self, shape: Shape, key: bytes, octets: bytes, hear: Hear, *, at_once: bool) -> Shot | None:
+        """Call once, without a task, if there is a connection; None, and nothing was sent, if there is none.
+
+        `at_once` lets the request leave now, and not with what others have to say to this peer in the same moment.
+        """
         link = None if self.gone else self.channel.ready_link
         if link is None:
             return None
@@ -85,7 +88,11 @@ class Peer:
         self.shots_count += 1
         self.was_called = True
         link.connection.open(shot, shape.path, (), octets, end=True)
-        link.send_soon()  # it takes calls, so nobody has news
+        # It takes calls, so nobody has news.
+        if at_once:
+            link.send_at_once()
+        else:
+            link.send_soon()
         return shot
 
     async def persist(self, method: UnaryUnaryMethod[Request, Reply], request: Request) -> Reply:
@@ -196,10 +203,6 @@ class Pool(Generic[Key, SomePeer]):
                 for key in list(self._peers):
                     self._drop(key)
                 around.cancel_scope.cancel()
-
-    def send_now(self) -> None:
-        """Send at once what was begun, for a caller who knows that nobody else is about to call these peers."""
-        self._hub.send_now()
 
     @property
     def peers_count(self) -> int:

@@ -84,16 +84,19 @@ class Raylets(Pool[bytes, Raylet]):
             raylet = self._peers[node_id] = Raylet(name, self._open_channel(*address), self, node_id)
         return raylet
 
-    def begin(self, kind: type[BundleRequest], requests: Mapping[bytes, bytes], hear: Hear) -> dict[bytes, Shot]:
+    def begin(
+        self, kind: type[BundleRequest], requests: Mapping[bytes, bytes], hear: Hear, *, at_once: bool = False
+    ) -> dict[bytes, Shot]:
         """Ask once, without a task, each raylet to which we are connected; returns the calls. See `rpc/volley`.
 
         `requests` are the octets of requests of this kind, by node; `hear` is told the node with the answer, later.
+        `at_once` pays where nobody else is about to call the same raylets.
         """
         shape = self._shapes[kind]
         begun = {}
         for node_id, octets in requests.items():
             raylet = self._peers.get(node_id)
-            shot = None if raylet is None else raylet.begin(shape, node_id, octets, hear)
+            shot = None if raylet is None else raylet.begin(shape, node_id, octets, hear, at_once=at_once)
             if shot is not None:
                 begun[node_id] = shot
         return begun

@@ -23,7 +23,8 @@ class Turns:
 
     def __init__(self, call_timeout_s: float) -> None:
         self._call_timeout_s = call_timeout_s
-        self._waiting: dict[Key, list[trio.Event]] = {}  # an entry is a call under way, and who comes after it
+        # By subject and peer: an entry is a call under way, and who comes after it.
+        self._waiting: dict[bytes, dict[bytes, list[trio.Event]]] = {}
         self.unheard: set[Key] = set()  # where a call ended without an answer: it may arrive after the next one
         self._calls: set[trio.CancelScope] = set()
         self._stopped = False
@@ -49,18 +50,16 @@ class Turns:
         begin: Begin[Request],
         ask: Ask[Request],
         tell: Tell,
-        send: Callable[[], None] | None = None,
     ) -> None:
         """Send each peer its request in turn, all at once, and hear every answer.
 
         ``begin`` opens calls that need no task, where that can be; ``ask`` is the way that always works. ``tell`` is
-        called with replies and errors by peer, as they come, all that came together in one. ``send`` lets out at once
-        what was begun, which pays where nobody else is about to call the same peers.
+        called with replies and errors by peer, as they come, all that came together in one.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._stopped:
             await trio.sleep_forever()  # whoever calls is being cancelled
-        volley = Volley(self, subject, requests, begin=begin, ask=ask, tell=tell, send=send)
+        volley = Volley(self, subject, requests, begin=begin, ask=ask, tell=tell)
         await volley.run(trio.current_time() + self._call_timeout_s)
 
     def settle(self, peer: bytes, subject: bytes) -> bool:
@@ -71,18 +70,18 @@ class Turns:
 
     def claim_all(self, peers: Iterable[bytes], subject: bytes) -> list[bytes]:
         """Take the turns that are nobody's, without waiting; returns at which of the peers."""
-        ours = []
-        for peer in peers:
-            key = (peer, subject)
-            if key not in self._waiting:
-                self._waiting[key] = []
-                ours.append(peer)
+        under_way = self._waiting.get(subject, {})
+        ours = [peer for peer in peers if peer not in under_way]
+        if ours:
+            self._waiting[subject] = under_way
+        for peer in ours:
+            under_way[peer] = []
         return ours
 
     async def _turn(self, peer: bytes, subject: bytes) -> None:
-        key = (peer, subject)
         turn = trio.Event()
-        self._waiting[key].append(turn)
+        waiting = self._waiting[subject][peer]
+        waiting.append(turn)
         came = False
         try:
             await turn.wait()
@@ -91,15 +90,17 @@ class Turns:
             if turn.is_set() and not came:  # it came to somebody who was being cancelled
                 self.pass_on(peer, subject)
             elif not came:
-                self._waiting[key].remove(turn)
+                waiting.remove(turn)
 
     def pass_on(self, peer: bytes, subject: bytes) -> None:
         """End a turn: the next one is who has waited longest for it."""
-        key = (peer, subject)
-        waiting = self._waiting.pop(key)
+        under_way = self._waiting[subject]
+        waiting = under_way.pop(peer)
         if waiting:
-            self._waiting[key] = waiting
+            under_way[peer] = waiting
             waiting.pop(0).set()
+        elif not under_way:
+            del self._waiting[subject]
 
     def stop(self) -> None:
         """Stop hearing, as the daemon is ending: calls under way are given up now, and none begins."""

@@ -53,7 +53,6 @@ class Volley(Generic[Request]):
         begin: Begin[Request],
         ask: Ask[Request],
         tell: Tell,
-        send: Callable[[], None] | None = None,
     ) -> None:
         self._turns = turns
         self._subject = subject
@@ -61,7 +60,6 @@ class Volley(Generic[Request]):
         self._begin = begin
         self._ask = ask
         self._tell = tell
-        self._send = send
         self._expected = len(requests)  # answers that have yet to come
         self._answers: dict[bytes, Any] = {}  # that have come, and are to be told
         self._under_way: dict[bytes, UnderWay] = {}
@@ -72,8 +70,6 @@ class Volley(Generic[Request]):
     async def run(self, deadline: float) -> None:
         """Make all calls, and tell what is heard until there is nothing left to hear."""
         waiting = self._fire()
-        if self._send is not None:
-            self._send()
         if not waiting:
             await self._hear_out(deadline)
             return

@@ -48,7 +48,9 @@ class ClientConnection(ClientSender):
 
     def receive(self, octets: bytes) -> None:
         """Take what the peer sent. A peer that breaks the rules is told so, and `closed` is set."""
-        if self._receive_known(octets):
+        known = self.receive_known(octets)
+        if known is not None:
+            self.woken.append(known)
             return
         try:
             self._receive(octets)
@@ -56,25 +58,28 @@ class ClientConnection(ClientSender):
             self.out.append(frames.goaway_frame(0, error.code, error.why))
             self.lost(f"the server broke a rule of HTTP/2: {error.why}")
 
-    def _receive_known(self, octets: bytes) -> bool:
-        """Take a reply that was given before in the same octets; False if it has to be looked into."""
+    def receive_known(self, octets: bytes) -> Call | None:
+        """Take a reply that was given before in the same octets; None if it has to be looked into, see `receive`.
+
+        Returns the call, which has ended: whoever receives in this way wakes it.
+        """
         reply = self._replies.find(octets, self._memory.known)
         if reply is None or self._tail or self._block is not None:
-            return False
+            return None
         call = self.calls.get(stream_of(octets))
         if call is None or call.head is not None or not call.ended or call.unsent:
-            return False
+            return None
         size = len(reply.message) + PREFIX_SIZE
         if size > self._receive_window:
-            return False
+            return None
         self._receive_window -= size
         call.head, call.trailers = reply.head, reply.trailers
         call.messages.append(reply.message)
         call.held_bytes = size
-        self._settle(call, FINE)
+        self._end(call, FINE)
         if self._receive_window < self._refill_below:
             self._refill_window()
-        return True
+        return call
 
     def _receive(self, octets: bytes) -> None:
         buffer = self._tail + octets if self._tail else octets

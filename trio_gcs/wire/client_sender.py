@@ -219,11 +219,14 @@ class ClientSender:
     # How calls end.
 
     def _settle(self, call: Call, outcome: Outcome) -> None:
+        self.woken.append(call)
+        self._end(call, outcome)
+
+    def _end(self, call: Call, outcome: Outcome) -> None:
         call.outcome = outcome
         self.calls.pop(call.stream_id, None)
         if self._starved:
             self._starved.pop(call, None)
-        self.woken.append(call)
         if self._in_line:
             self._open_line()
 

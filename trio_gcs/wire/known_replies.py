@@ -8,7 +8,8 @@ is told by one comparison, and none of its frames is looked into.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from trio_gcs.wire import frames
 from trio_gcs.wire.client_call import Call
@@ -31,7 +32,8 @@ def stream_of(octets: bytes) -> int:
     return int.from_bytes(octets[_ID_START:_ID_END], "big")
 
 
-class KnownReply(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class KnownReply:
     """A reply with status 0 and one message, whole. ``parts``: its octets, cut where the stream's number stands."""
 
     parts: tuple[bytes, ...]

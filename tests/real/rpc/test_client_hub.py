@@ -1,7 +1,10 @@
 """Channels whose sockets share one hub, as those to raylets and workers do."""
 
+import errno
+import socket
 from contextlib import asynccontextmanager
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -11,9 +14,12 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from tests.fakes.echo_service import PREFIX
+from tests.fakes.h2_server import H2Server
 from tests.fakes.rpc_server import running
 from trio_gcs.rpc.channel import Channel, ChannelLimits
 from trio_gcs.rpc.client_hub import ClientHub
+from trio_gcs.rpc.peers import Patience, Peer
+from trio_gcs.rpc.shot import Shape
 from trio_gcs.wire import frames
 
 
@@ -125,6 +131,51 @@ async def test_a_peer_that_hangs_up_ends_its_calls():
         assert "closed the connection" in await refused(await channel_to(port))
         await trio.testing.wait_all_tasks_blocked()
         assert hub.links_count == 0
+
+
+async def test_a_reply_that_is_larger_than_a_read_arrives_whole():
+    async with running() as server, hub_running() as (_, channel_to):
+        word = "x" * 3_000_000
+        with trio.fail_after(20):
+            assert await now(await channel_to(server.port), word) == word
+
+
+async def test_an_answer_and_the_end_that_come_together_are_both_noticed():
+    async def answer_and_go(stream):
+        server = H2Server()
+        while not server.ended:
+            await stream.send_all(server.take())
+            server.receive(await stream.receive_some())
+        server.reply(server.ended[0].stream_id, server.ended[0].messages[0])
+        with socket.socket(fileno=stream.socket.detach()) as sock:
+            sock.sendall(server.take())
+
+    async with peer(answer_and_go) as port, hub_running() as (hub, channel_to):
+        channel = await channel_to(port)
+        assert await now(channel) == "a"
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert hub.links_count == 0
+
+
+async def test_a_call_that_is_sent_at_once_to_a_broken_connection_is_told_so_later():
+    async with running() as server, hub_running() as (hub, _), trio.open_nursery() as nursery:
+        channel = Channel("127.0.0.1", server.port, hub=hub)
+        caller = Peer("p", channel, Patience(1, 1, 1), trio.lowlevel.checkpoint, nursery)
+        await now(channel)
+        link = channel.ready_link
+
+        def fail(_octets):
+            raise OSError(errno.ENOBUFS, "no memory for that")
+
+        link.sock = SimpleNamespace(send=fail, recv=link.sock.recv, close=link.sock.close)
+        heard = []
+        shape = Shape(PREFIX + "Now", StringValue)
+        assert caller.begin(shape, b"key", b"", lambda *answer: heard.append(answer), at_once=True) is not None
+        assert not heard
+        await trio.testing.wait_all_tasks_blocked()
+        ((key, error),) = heard
+        assert (key, error.status, caller.is_idle, hub.links_count) == (b"key", Status.UNAVAILABLE.value, True, 0)
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_peer_that_answers_no_ping_is_given_up_even_if_it_does_not_read():

@@ -29,16 +29,18 @@ class Raylets(Protocol):
     """Calls to raylets, by node. Each raises ``RemoteError``, or ``RemoteGone`` once the node is dead."""
 
     def begin(
-        self, kind: type[BundleRequest], requests: Mapping[bytes, bytes], hear: Callable[[bytes, Any], None]
+        self,
+        kind: type[BundleRequest],
+        requests: Mapping[bytes, bytes],
+        hear: Callable[[bytes, Any], None],
+        *,
+        at_once: bool = False,
     ) -> Mapping[bytes, UnderWay]:
-        """Ask once and at once what these octets of requests say, by node, and tell ``hear`` what came of each.
+        """Ask once what these octets of requests say, by node, and tell ``hear`` later what came of each.
 
-        Returns the calls; a node that is not among them cannot be asked at once.
+        Returns the calls; a node that is not among them cannot be asked without waiting. The requests leave ``at_once``,
+        or with what others say to these raylets in the same moment.
         """
-        ...
-
-    def send_now(self) -> None:
-        """Let out at once what was begun."""
         ...
 
     async def prepare_bundle_resources(
@@ -81,12 +83,8 @@ class Turns(Protocol):
         begin: Callable[[Mapping[bytes, Request], Callable[[bytes, Any], None]], Mapping[bytes, UnderWay]],
         ask: Callable[[bytes, Request], Awaitable[Any]],
         tell: Callable[[Answers], None],
-        send: Callable[[], None] | None = None,
     ) -> None:
-        """Send each peer its request in turn, and hear every answer: ``tell`` is called as they come.
-
-        ``send`` lets out at once what was begun; without it, it leaves with what others say in the same moment.
-        """
+        """Send each peer its request in turn, and hear every answer: ``tell`` is called as they come."""
         ...
 
     def settle(self, peer: bytes, subject: bytes) -> bool:

@@ -129,10 +129,9 @@ class TwoPhase:
         await self._turns.take_all(
             group_id,
             requests,
-            begin=partial(self._raylets.begin, kind),
+            begin=partial(self._raylets.begin, kind, at_once=True),
             ask=ask,
             tell=tell,
-            send=self._raylets.send_now,
         )
         await trio.lowlevel.checkpoint_if_cancelled()
         if self.plans.get(group_id) is plan:
