@@ -80,7 +80,9 @@ def minus(held: Mapping[str, int], need: Mapping[str, int]) -> Amounts:
     left = dict(held)
     for name, amount in need.items():
         default = implicit(name)
-        _write(left, name, left.get(name, default) - amount, default)
+        left[name] = left.get(name, default) - amount
+        if left[name] == default:
+            del left[name]
     if left and min(left.values()) < 0:
         left = {name: amount for name, amount in left.items() if amount >= 0}
     return left
@@ -93,7 +95,9 @@ def plus(held: Mapping[str, int], given: Mapping[str, int], total: Mapping[str, 
         default = implicit(name)
         limit = total.get(name, default)
         if limit:
-            _write(more, name, min(limit, more.get(name, default) + amount), default)
+            more[name] = min(limit, more.get(name, default) + amount)
+            if more[name] == default:
+                del more[name]
     return more
 
 
@@ -109,10 +113,3 @@ def added(needs: Iterable[Mapping[str, int]]) -> Amounts:
 def explicit_doubles(held: Mapping[str, int]) -> dict[str, float]:
     """A node's set as clients see it: doubles, without what is hidden or nothing."""
     return {name: amount / UNITS for name, amount in held.items() if amount and not name.startswith(IMPLICIT_PREFIX)}
-
-
-def _write(held: Amounts, name: str, amount: int, default: int) -> None:
-    if amount == default:
-        held.pop(name, None)
-    else:
-        held[name] = amount

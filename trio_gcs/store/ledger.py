@@ -112,8 +112,7 @@ class Change:
         """Set the row at ``key``; the old one stays readable to nobody."""
         at = (table, key)
         old = table.place(key, row)
-        if at not in self._before:
-            self._before[at] = old
+        self._before.setdefault(at, old)
         self.rows[at] = row
         if table.has_duties:
             self.dutiful[at] = row

@@ -6,6 +6,7 @@ So start, steady state and recovery are the same code. Rows are frozen; they cha
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
@@ -86,7 +87,7 @@ class Table(Generic[Row]):
         self._ledger = ledger
         self._rows: dict[bytes, Row] = {}
         self._indexes: dict[str, Index] = dict(indexes)
-        self._found: dict[str, dict[Hashable, dict[bytes, None]]] = {name: {} for name in indexes}
+        self._found: dict[str, defaultdict[Hashable, dict[bytes, None]]] = {name: defaultdict(dict) for name in indexes}
         self._owes = owes
         self._on_duty: dict[bytes, dict[Owed, trio.CancelScope]] = {}
         self._nursery: trio.Nursery | None = None
@@ -178,11 +179,7 @@ class Table(Generic[Row]):
             mine[key] = row
             for values_of, found in indexes:
                 for value in values_of(row):
-                    keys = found.get(value)
-                    if keys is None:
-                        found[value] = {key: None}
-                    else:
-                        keys[key] = None
+                    found[value][key] = None
 
     def _reindex(self, key: bytes, old: Row | None, row: Row | None) -> None:
         for name, values_of in self._indexes.items():
@@ -198,7 +195,7 @@ class Table(Generic[Row]):
                     if not keys:
                         del found[value]
             for value in after:
-                found.setdefault(value, {})[key] = None
+                found[value][key] = None
 
     # Duties.
 
