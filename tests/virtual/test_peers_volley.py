@@ -243,3 +243,28 @@ async def test_what_is_sent_at_once_needs_no_other_task(autojump_clock):
             tell=w.told.append,
         )
         assert all(len(host.times(PREPARE)) == 1 for host in w.hosts)
+
+
+async def test_who_has_answered_by_the_time_all_is_sent_needs_no_turn_of_trio():
+    turns, heard, told, others = Turns(60), [], [], []
+
+    async def note() -> None:
+        others.append("had a turn")
+
+    def begin(requests, hear):
+        heard.extend(partial(hear, node, "yes") for node in requests)
+        return dict.fromkeys(requests)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(note)
+        await turns.take_all(
+            GROUP,
+            dict.fromkeys(NODES, b""),
+            begin=begin,
+            ask=None,
+            tell=lambda answers: told.append(dict(answers)),
+            look=lambda: [answer() for answer in heard],
+        )
+        assert told == [dict.fromkeys(NODES, "yes")]
+        assert not others
+    assert turns.claim_all(NODES, GROUP) == NODES

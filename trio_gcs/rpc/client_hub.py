@@ -96,22 +96,27 @@ class ClientHub:
                 if link.connection.pongs_count == before:
                     link.leave("the server does not answer pings")
 
+    def read_now(self) -> None:
+        """Take in what has arrived by now, as far as one turn should go."""
+        poll, links = self._epoll.poll, self._links
+        left = _LINKS_A_TURN
+        # More arrives while we read, and to look for it here costs a tenth of a turn of trio.
+        while left > 0 and (ready := poll(0, left)):
+            left -= len(ready)
+            for fd, events in ready:
+                link = links.get(fd)
+                if link is None:
+                    continue
+                if events & ~select.EPOLLOUT:
+                    link.read(hung_up=bool(events & _HUNG_UP))
+                if events & select.EPOLLOUT:
+                    link.send()
+
     async def _read(self) -> None:
-        poll, links, number = self._epoll.poll, self._links, self._epoll.fileno()
+        number = self._epoll.fileno()
         while True:
             await wait_readable(number)
-            left = _LINKS_A_TURN
-            # More arrives while we read, and to look for it here costs a tenth of a turn of trio.
-            while left > 0 and (ready := poll(0, left)):
-                left -= len(ready)
-                for fd, events in ready:
-                    link = links.get(fd)
-                    if link is None:
-                        continue
-                    if events & ~select.EPOLLOUT:
-                        link.read(hung_up=bool(events & _HUNG_UP))
-                    if events & select.EPOLLOUT:
-                        link.send()
+            self.read_now()
 
     async def _send(self) -> None:
         def forget(_: object) -> Abort:

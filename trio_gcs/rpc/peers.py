@@ -204,6 +204,10 @@ class Pool(Generic[Key, SomePeer]):
                     self._drop(key)
                 around.cancel_scope.cancel()
 
+    def read_now(self) -> None:
+        """Take in what peers have answered by now."""
+        self._hub.read_now()
+
     @property
     def peers_count(self) -> int:
         """How many peers there are clients of."""

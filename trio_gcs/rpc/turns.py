@@ -50,16 +50,19 @@ class Turns:
         begin: Begin[Request],
         ask: Ask[Request],
         tell: Tell,
+        look: Callable[[], None] | None = None,
     ) -> None:
         """Send each peer its request in turn, all at once, and hear every answer.
 
         ``begin`` opens calls that need no task, where that can be; ``ask`` is the way that always works. ``tell`` is
-        called with replies and errors by peer, as they come, all that came together in one.
+        called with replies and errors by peer, as they come, all that came together in one. ``look`` takes in what has
+        arrived by now: where requests leave at once, the first have been answered when the last is sent, and what nobody
+        waits for costs no turn of trio.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._stopped:
             await trio.sleep_forever()  # whoever calls is being cancelled
-        volley = Volley(self, subject, requests, begin=begin, ask=ask, tell=tell)
+        volley = Volley(self, subject, requests, begin=begin, ask=ask, tell=tell, look=look)
         await volley.run(trio.current_time() + self._call_timeout_s)
 
     def settle(self, peer: bytes, subject: bytes) -> bool:

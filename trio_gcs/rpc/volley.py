@@ -2,8 +2,9 @@
 
 A decision about forty bundles is forty calls. The hard idea: what a task is needed for, waiting, they do together. Those
 whose turn it is and whose peer is connected are opened at once and cost one small object each; the others take the usual
-way (`Turns.take`) in tasks of their own. Most peers answer within a moment, so the task sleeps until all have, or the
-moment is over; from then on it runs whenever there is news, and tells all that has come by then.
+way (`Turns.take`) in tasks of their own. Whoever is near has answered before the last request is sent, and is heard
+without any waiting. Most peers answer within a moment, so the task sleeps until all have, or the moment is over; from then
+on it runs whenever there is news, and tells all that has come by then.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Volley(Generic[Request]):
         begin: Begin[Request],
         ask: Ask[Request],
         tell: Tell,
+        look: Callable[[], None] | None = None,
     ) -> None:
         self._turns = turns
         self._subject = subject
@@ -60,6 +62,7 @@ class Volley(Generic[Request]):
         self._begin = begin
         self._ask = ask
         self._tell = tell
+        self._look = look
         self._expected = len(requests)  # answers that have yet to come
         self._answers: dict[bytes, Any] = {}  # that have come, and are to be told
         self._under_way: dict[bytes, UnderWay] = {}
@@ -70,6 +73,8 @@ class Volley(Generic[Request]):
     async def run(self, deadline: float) -> None:
         """Make all calls, and tell what is heard until there is nothing left to hear."""
         waiting = self._fire()
+        if self._look is not None and len(self._under_way) > 1:
+            self._look()
         if not waiting:
             await self._hear_out(deadline)
             return

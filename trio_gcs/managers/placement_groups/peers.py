@@ -43,6 +43,10 @@ class Raylets(Protocol):
         """
         ...
 
+    def read_now(self) -> None:
+        """Take in what raylets have answered by now."""
+        ...
+
     async def prepare_bundle_resources(
         self, node_id: bytes, request: pb.PrepareBundleResourcesRequest
     ) -> pb.PrepareBundleResourcesReply:
@@ -83,8 +87,12 @@ class Turns(Protocol):
         begin: Callable[[Mapping[bytes, Request], Callable[[bytes, Any], None]], Mapping[bytes, UnderWay]],
         ask: Callable[[bytes, Request], Awaitable[Any]],
         tell: Callable[[Answers], None],
+        look: Callable[[], None] | None = None,
     ) -> None:
-        """Send each peer its request in turn, and hear every answer: ``tell`` is called as they come."""
+        """Send each peer its request in turn, and hear every answer: ``tell`` is called as they come.
+
+        ``look`` takes in what has arrived when all was sent.
+        """
         ...
 
     def settle(self, peer: bytes, subject: bytes) -> bool:

@@ -132,6 +132,7 @@ class TwoPhase:
             begin=partial(self._raylets.begin, kind, at_once=True),
             ask=ask,
             tell=tell,
+            look=self._raylets.read_now,
         )
         await trio.lowlevel.checkpoint_if_cancelled()
         if self.plans.get(group_id) is plan:
