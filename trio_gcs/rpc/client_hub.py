@@ -201,7 +201,7 @@ class SocketLink(Link):
                 if connection.can_open and not connection.out and not hung_up:
                     return
             elif octets:
-                connection.receive(octets)
+                connection.receive_unknown(octets)
             else:
                 connection.lost("the server closed the connection")
         if is_more and connection.closed is None:
@@ -222,10 +222,9 @@ class SocketLink(Link):
         if self.ended:
             return
         self._push()
-        connection = self.connection
-        if connection.woken:
+        if self.connection.woken:
             self.flush()
-        if not connection.can_open and self.is_over and not self._unsent:
+        if self.is_over and not self._unsent:
             self._hub.remove(self)
 
     def send_at_once(self) -> None:

@@ -49,9 +49,13 @@ class ClientConnection(ClientSender):
     def receive(self, octets: bytes) -> None:
         """Take what the peer sent. A peer that breaks the rules is told so, and `closed` is set."""
         known = self.receive_known(octets)
-        if known is not None:
+        if known is None:
+            self.receive_unknown(octets)
+        else:
             self.woken.append(known)
-            return
+
+    def receive_unknown(self, octets: bytes) -> None:
+        """As `receive`, for what `receive_known` has not taken."""
         try:
             self._receive(octets)
         except PeerError as error:
